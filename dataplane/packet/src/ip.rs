@@ -1,0 +1,185 @@
+//! IPv4 (RFC 791) and IPv6 (RFC 8200) headers.
+
+use crate::ethernet::Link;
+use crate::key::{FlowKey, KeyTail, Kind, NarrowKey, WideKey};
+use crate::parse::{FrameClass, Headers, Ingress, Malformed, by_side, field};
+use crate::transport::{self, Family, Span, Transport};
+
+pub(crate) const ETHER_TYPE_V4: u16 = 0x0800;
+pub(crate) const ETHER_TYPE_V6: u16 = 0x86dd;
+
+/// Most extension headers that are followed.
+const EXTENSIONS_MAX: usize = 8;
+/// A fragment's bytes may not reach beyond the largest IP packet: the total length of IPv4, the payload length of IPv6.
+const PACKET_BYTES_MAX: usize = 65_535;
+
+/// Reads an IPv4 packet behind `link`.
+#[inline]
+pub(crate) fn parse_v4(
+    head: &[u8],
+    frame_bytes: usize,
+    link: &Link,
+    ingress: Ingress,
+) -> Result<Headers, Malformed> {
+    let at = link.payload_at;
+    let header: [u8; 20] = field(head, at, frame_bytes, Malformed::Ipv4Header)?;
+    let header_bytes = usize::from(header[0] & 0xf) * 4;
+    if header[0] >> 4 != 4 || header_bytes < 20 || at + header_bytes > frame_bytes {
+        return Err(Malformed::Ipv4Header);
+    }
+    let total_bytes = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    if total_bytes < header_bytes || at + total_bytes > frame_bytes {
+        return Err(Malformed::Ipv4Length);
+    }
+    let fragment = u16::from_be_bytes([header[6], header[7]]);
+    let offset_bytes = usize::from(fragment & 0x1fff) * 8;
+    let more = fragment & 0x2000 != 0;
+    let protocol = header[9];
+    let transport = if offset_bytes != 0 {
+        later_fragment(offset_bytes, total_bytes, protocol)?
+    } else {
+        let span =
+            Span { at: at + header_bytes, end: at + total_bytes, first_fragment: more };
+        transport::parse(head, span, protocol, Family::V4, ingress.side)?
+    };
+    let [_, _, _, _, _, _, _, _, _, _, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = header;
+    let addresses = by_side(ingress.side, [s0, s1, s2, s3], [d0, d1, d2, d3]);
+    let tail = KeyTail::new(ingress.segment, link.vlans, transport.kind);
+    let key = FlowKey::Narrow(NarrowKey::new(addresses, transport.services, tail));
+    Ok(headers(key, FrameClass::Ordinary, link, transport))
+}
+
+/// Reads an IPv6 packet behind `link`.
+#[inline]
+pub(crate) fn parse_v6(
+    head: &[u8],
+    frame_bytes: usize,
+    link: &Link,
+    ingress: Ingress,
+) -> Result<Headers, Malformed> {
+    const HEADER_BYTES: usize = 40;
+    let at = link.payload_at;
+    let header: [u8; HEADER_BYTES] = field(head, at, frame_bytes, Malformed::Ipv6Header)?;
+    if header[0] >> 4 != 6 {
+        return Err(Malformed::Ipv6Header);
+    }
+    let payload_bytes = usize::from(u16::from_be_bytes([header[4], header[5]]));
+    let end = at + HEADER_BYTES + payload_bytes;
+    let jumbogram = payload_bytes == 0 && header[6] != NO_NEXT_HEADER;
+    if jumbogram || end > frame_bytes {
+        return Err(Malformed::Ipv6Length);
+    }
+    let chain = Span { at: at + HEADER_BYTES, end, first_fragment: false };
+    let (transport, transport_at) = extensions(head, chain, header[6], ingress)?;
+    let mut source = [0; 16];
+    let mut destination = [0; 16];
+    source.copy_from_slice(&header[8..24]);
+    destination.copy_from_slice(&header[24..40]);
+    let addresses = by_side(ingress.side, source, destination);
+    let tail = KeyTail::new(ingress.segment, link.vlans, transport.kind);
+    let key = FlowKey::Wide(WideKey::new(addresses, transport.services, tail));
+    let discovery = header[6] == transport::ICMP_V6
+        && header[7] == 255
+        && matches!(head.get(transport_at), Some(133..=137));
+    let class =
+        if discovery { FrameClass::NeighbourDiscovery } else { FrameClass::Ordinary };
+    Ok(headers(key, class, link, transport))
+}
+
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const NO_NEXT_HEADER: u8 = 59;
+const DESTINATION_OPTIONS: u8 = 60;
+const MOBILITY: u8 = 135;
+const HOST_IDENTITY: u8 = 139;
+const SHIM6: u8 = 140;
+
+/// Follows the chain of extension headers to the transport header. AH and ESP end it as opaque protocols.
+#[inline]
+fn extensions(
+    head: &[u8],
+    mut span: Span,
+    mut next: u8,
+    ingress: Ingress,
+) -> Result<(Transport, usize), Malformed> {
+    let bad = Malformed::Ipv6Extensions;
+    let payload_at = span.at;
+    for _ in 0..=EXTENSIONS_MAX {
+        match next {
+            HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | MOBILITY | HOST_IDENTITY | SHIM6 => {
+                let [following, units, kind] = extension(head, span)?;
+                if next == ROUTING && kind == 0 {
+                    return Err(Malformed::Ipv6RoutingZero);
+                }
+                next = following;
+                span.at += (usize::from(units) + 1) * 8;
+                if span.at > span.end {
+                    return Err(if span.first_fragment { Malformed::FragmentTiny } else { bad });
+                }
+            }
+            FRAGMENT => {
+                let header: [u8; 8] = extension(head, span)?;
+                let fragment = u16::from_be_bytes([header[2], header[3]]);
+                next = header[0];
+                let offset_bytes = usize::from(fragment & 0xfff8);
+                if offset_bytes != 0 {
+                    // All but the fragment header itself counts for the reassembled length (RFC 8200, 4.5).
+                    let counted_bytes = span.end - payload_at - header.len();
+                    let later = later_fragment(offset_bytes, counted_bytes, next)?;
+                    return Ok((later, span.at + header.len()));
+                }
+                span.at += header.len();
+                span.first_fragment |= fragment & 1 != 0;
+            }
+            protocol => {
+                let transport = transport::parse(head, span, protocol, Family::V6, ingress.side)?;
+                return Ok((transport, span.at));
+            }
+        }
+    }
+    Err(bad)
+}
+
+/// Reads the start of an extension header. A chain that a first fragment cuts is a tiny fragment.
+#[inline]
+fn extension<const N: usize>(head: &[u8], span: Span) -> Result<[u8; N], Malformed> {
+    let truncated =
+        if span.first_fragment { Malformed::FragmentTiny } else { Malformed::Ipv6Extensions };
+    if span.at + 8 > span.end {
+        return Err(truncated);
+    }
+    field(head, span.at, span.end, truncated)
+}
+
+/// A fragment without its transport header. `counted_bytes` are those of this fragment, headers included, that count for
+/// the length of the reassembled packet.
+fn later_fragment(
+    offset_bytes: usize,
+    counted_bytes: usize,
+    protocol: u8,
+) -> Result<Transport, Malformed> {
+    if offset_bytes + counted_bytes > PACKET_BYTES_MAX {
+        return Err(Malformed::FragmentTooLong);
+    }
+    // Every first fragment that passes holds this much, so that only an attempt to overwrite it begins here. The headers
+    // of UDP and ICMP end where the lowest possible offset begins.
+    if protocol == transport::TCP && offset_bytes < transport::TCP_HEADER_BYTES {
+        return Err(Malformed::FragmentTiny);
+    }
+    Ok(Transport::opaque(Kind::Fragment, protocol))
+}
+
+#[inline]
+fn headers(key: FlowKey, class: FrameClass, link: &Link, transport: Transport) -> Headers {
+    let class =
+        if link.destination.is_link_local_group() { FrameClass::LinkLocal } else { class };
+    Headers {
+        key,
+        opening: transport.opening,
+        tcp_flags: transport.tcp_flags,
+        class,
+        source_mac: link.source,
+        destination_mac: link.destination,
+    }
+}
