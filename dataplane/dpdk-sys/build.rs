@@ -48,10 +48,9 @@ enum BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PkgConfigMissing { program, cause } => write!(
-                formatter,
-                "can't run \"{program}\" to find DPDK ({cause}); {NEXT_STEP}"
-            ),
+            Self::PkgConfigMissing { program, cause } => {
+                write!(formatter, "can't run \"{program}\" to find DPDK ({cause}); {NEXT_STEP}")
+            }
             Self::LibraryMissing { program, cause } => write!(
                 formatter,
                 "\"{program}\" knows no libdpdk, allowed is DPDK >= 22.11, < 25 ({cause}); {NEXT_STEP}"
@@ -90,10 +89,7 @@ fn main() -> ExitCode {
     match build() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            println!(
-                "cargo::error=loadlock-dpdk-sys: {}",
-                error.to_string().replace('\n', " ")
-            );
+            println!("cargo::error=loadlock-dpdk-sys: {}", error.to_string().replace('\n', " "));
             ExitCode::FAILURE
         }
     }
@@ -112,13 +108,9 @@ fn build() -> Result<(), BuildError> {
 /// Asks pkg-config one question about libdpdk.
 fn pkg_config(question: &str) -> Result<String, BuildError> {
     let program = env::var("PKG_CONFIG").unwrap_or_else(|_| "pkg-config".to_owned());
-    let output = Command::new(&program)
-        .args([question, "libdpdk"])
-        .output()
-        .map_err(|cause| BuildError::PkgConfigMissing {
-            program: program.clone(),
-            cause: cause.to_string(),
-        })?;
+    let output = Command::new(&program).args([question, "libdpdk"]).output().map_err(|cause| {
+        BuildError::PkgConfigMissing { program: program.clone(), cause: cause.to_string() }
+    })?;
     if !output.status.success() {
         return Err(BuildError::LibraryMissing {
             program,
@@ -147,9 +139,7 @@ fn compile_shim(flags: &[String]) -> Result<(), BuildError> {
     }
     compiler
         .try_compile("loadlock_dpdk_shim")
-        .map_err(|cause| BuildError::Compile {
-            cause: cause.to_string(),
-        })
+        .map_err(|cause| BuildError::Compile { cause: cause.to_string() })
 }
 
 fn write_bindings(flags: &[String]) -> Result<(), BuildError> {
@@ -168,16 +158,12 @@ fn write_bindings(flags: &[String]) -> Result<(), BuildError> {
     for function in FUNCTIONS {
         builder = builder.allowlist_function(function);
     }
-    let bindings = builder.generate().map_err(|cause| BuildError::Bindings {
-        cause: cause.to_string(),
-    })?;
+    let bindings =
+        builder.generate().map_err(|cause| BuildError::Bindings { cause: cause.to_string() })?;
     let path = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("bindings.rs");
     bindings
         .write_to_file(&path)
-        .map_err(|cause| BuildError::Write {
-            path,
-            cause: cause.to_string(),
-        })
+        .map_err(|cause| BuildError::Write { path, cause: cause.to_string() })
 }
 
 fn link(search_flags: &str) {

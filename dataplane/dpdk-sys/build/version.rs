@@ -14,10 +14,7 @@ pub struct Version {
 }
 
 /// The oldest release whose API the shims use (`rte_dev_bus`, `rte_dev_devargs`).
-pub const OLDEST: Version = Version {
-    year: 22,
-    month: 11,
-};
+pub const OLDEST: Version = Version { year: 22, month: 11 };
 
 /// The first release line nobody has looked at yet.
 pub const FIRST_UNKNOWN: Version = Version { year: 25, month: 0 };
@@ -57,23 +54,17 @@ pub fn judge(text: &str) -> Result<Version, VersionError> {
     let found = text.trim();
     let mut parts = found.split('.').map(leading_number);
     let (Some(Some(year)), Some(Some(month))) = (parts.next(), parts.next()) else {
-        return Err(VersionError::Unreadable {
-            found: found.to_owned(),
-        });
+        return Err(VersionError::Unreadable { found: found.to_owned() });
     };
     let version = Version { year, month };
     if version < OLDEST || version >= FIRST_UNKNOWN {
-        return Err(VersionError::Unsupported {
-            found: found.to_owned(),
-        });
+        return Err(VersionError::Unsupported { found: found.to_owned() });
     }
     Ok(version)
 }
 
 /// The digits a part begins with: release candidates read `23.11.0-rc1`, or `23.11-rc1` in old files.
 fn leading_number(part: &str) -> Option<u16> {
-    let end = part
-        .find(|character: char| !character.is_ascii_digit())
-        .unwrap_or(part.len());
+    let end = part.find(|character: char| !character.is_ascii_digit()).unwrap_or(part.len());
     part[..end].parse().ok()
 }

@@ -89,7 +89,7 @@ static uint16_t rss_key_bytes(const struct rte_eth_dev_info *device)
  */
 static void fill_symmetric_key(uint8_t *key, uint16_t bytes)
 {
-	for (uint16_t index = 0; index < bytes; index++)
+	for (uint16_t index = 0; index < bytes && index < RSS_KEY_BYTES_MAX; index++)
 		key[index] = (index & 1) ? 0x5a : 0x6d;
 }
 

@@ -17,26 +17,15 @@ fn the_three_lts_lines_are_taken() {
 fn what_lies_outside_is_refused_with_the_range() {
     for text in ["19.11.14", "21.11.0", "22.07.0", "25.03.0", "25.11"] {
         let error = judge(text).expect_err(text);
-        assert_eq!(
-            error,
-            VersionError::Unsupported {
-                found: text.to_owned()
-            }
-        );
+        assert_eq!(error, VersionError::Unsupported { found: text.to_owned() });
         let message = error.to_string();
-        assert!(
-            message.contains(text) && message.contains(">= 22.11, < 25"),
-            "{message}"
-        );
+        assert!(message.contains(text) && message.contains(">= 22.11, < 25"), "{message}");
     }
 }
 
 #[test]
 fn what_is_no_version_is_refused() {
     for text in ["", "main", "22", "x.11"] {
-        assert!(
-            matches!(judge(text), Err(VersionError::Unreadable { .. })),
-            "{text}"
-        );
+        assert!(matches!(judge(text), Err(VersionError::Unreadable { .. })), "{text}");
     }
 }

@@ -36,11 +36,7 @@ impl Burst {
             (1..=MAX_BURST).contains(&capacity),
             "a burst of {capacity} mbufs was asked for, allowed are 1 to {MAX_BURST}; mend the burst size in the settings"
         );
-        Self {
-            pointers: [std::ptr::null_mut(); MAX_BURST],
-            len: 0,
-            capacity,
-        }
+        Self { pointers: [std::ptr::null_mut(); MAX_BURST], len: 0, capacity }
     }
 
     /// How many mbufs still fit.

@@ -39,10 +39,7 @@ impl TscClock {
     /// The clock at a known rate.
     pub fn from_hz(hz: NonZeroU64) -> Self {
         let ns_per_cycle_q32 = (1_000_000_000_u128 << 32) / u128::from(hz.get());
-        Self {
-            hz,
-            ns_per_cycle_q32: ns_per_cycle_q32 as u64,
-        }
+        Self { hz, ns_per_cycle_q32: ns_per_cycle_q32 as u64 }
     }
 
     /// Cycles a second.
@@ -81,10 +78,8 @@ mod tests {
         for hz in [1_u64, 999_999_937, 2_445_430_000, 5_000_000_000] {
             let clock = TscClock::from_hz(NonZeroU64::new(hz).expect("not zero"));
             for seconds in [1_u64, 60, 86_400 * 365] {
-                let (found, exact) = (
-                    clock.to_ns(TscCycles(hz * seconds)),
-                    seconds * 1_000_000_000,
-                );
+                let (found, exact) =
+                    (clock.to_ns(TscCycles(hz * seconds)), seconds * 1_000_000_000);
                 assert!(
                     found <= exact && exact - found <= seconds + 1,
                     "{hz} Hz, {seconds} s: {found}"

@@ -27,13 +27,11 @@ pub(crate) fn format_list(cpus: &[usize]) -> String {
     }
     let parts: Vec<String> = runs
         .iter()
-        .map(|&(first, last)| {
-            if first == last {
-                first.to_string()
-            } else {
-                format!("{first}-{last}")
-            }
-        })
+        .map(
+            |&(first, last)| {
+                if first == last { first.to_string() } else { format!("{first}-{last}") }
+            },
+        )
         .collect();
     parts.join(",")
 }
@@ -61,12 +59,9 @@ mod tests {
 
     #[test]
     fn lists_are_read_and_written_alike() {
-        for (text, cpus) in [
-            ("0-1", vec![0, 1]),
-            ("0,2-4,9", vec![0, 2, 3, 4, 9]),
-            ("7", vec![7]),
-            ("", vec![]),
-        ] {
+        for (text, cpus) in
+            [("0-1", vec![0, 1]), ("0,2-4,9", vec![0, 2, 3, 4, 9]), ("7", vec![7]), ("", vec![])]
+        {
             assert_eq!(parse_list(text), Some(cpus.clone()), "{text}");
             assert_eq!(format_list(&cpus), text);
         }

@@ -120,10 +120,7 @@ impl Eal {
                 allowed: cpus::format_list(&allowed),
             });
         }
-        Ok(Self {
-            worker_cores: config.worker_cores.clone(),
-            _main_thread: PhantomData,
-        })
+        Ok(Self { worker_cores: config.worker_cores.clone(), _main_thread: PhantomData })
     }
 
     /// The CPUs of the workers, in order.
@@ -157,17 +154,11 @@ impl Eal {
 
 /// Calls rte_eal_init.
 fn start(arguments: &[String]) -> Result<(), EalError> {
-    let refused = |argument: &String| EalError::Argument {
-        argument: argument.clone(),
-    };
+    let refused = |argument: &String| EalError::Argument { argument: argument.clone() };
     let mut pointers: Vec<*mut c_char> = Vec::with_capacity(arguments.len() + 1);
     for argument in arguments {
         // Leaked: EAL keeps pointers into its arguments for as long as the process runs.
-        pointers.push(
-            CString::new(argument.as_str())
-                .map_err(|_| refused(argument))?
-                .into_raw(),
-        );
+        pointers.push(CString::new(argument.as_str()).map_err(|_| refused(argument))?.into_raw());
     }
     pointers.push(std::ptr::null_mut());
     let pointers = pointers.leak();
@@ -175,10 +166,7 @@ fn start(arguments: &[String]) -> Result<(), EalError> {
     // SAFETY: argv is NULL-terminated, writable and never freed; STARTED lets one thread through, once.
     let parsed = unsafe { sys::rte_eal_init(count, pointers.as_mut_ptr()) };
     if parsed < 0 {
-        return Err(EalError::Start {
-            cause: Errno::last(),
-            arguments: arguments[1..].join(" "),
-        });
+        return Err(EalError::Start { cause: Errno::last(), arguments: arguments[1..].join(" ") });
     }
     Ok(())
 }

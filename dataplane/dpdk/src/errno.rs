@@ -45,14 +45,8 @@ mod tests {
 
     #[test]
     fn shows_text_and_number_of_either_sign() {
-        assert_eq!(
-            Errno::from_status(-libc::EINVAL).to_string(),
-            "Invalid argument (22)"
-        );
+        assert_eq!(Errno::from_status(-libc::EINVAL).to_string(), "Invalid argument (22)");
         assert_eq!(Errno::from_status(libc::EINVAL).code(), 22);
-        assert!(
-            Errno::from_status(-1001).to_string().contains("secondary"),
-            "E_RTE_SECONDARY"
-        );
+        assert!(Errno::from_status(-1001).to_string().contains("secondary"), "E_RTE_SECONDARY");
     }
 }

@@ -85,11 +85,7 @@ impl Mbuf {
     /// Each segment's bytes in order.
     #[inline]
     pub fn segment_iter(&self) -> SegmentIter<'_> {
-        SegmentIter {
-            next: Some(self.0),
-            left: self.segments(),
-            mbuf: std::marker::PhantomData,
-        }
+        SegmentIter { next: Some(self.0), left: self.segments(), mbuf: std::marker::PhantomData }
     }
 
     /// Copies the frame from its first byte to `target`, as much as fits, and returns how many bytes that was.
@@ -200,11 +196,7 @@ unsafe fn segment_data<'mbuf>(segment: NonNull<sys::rte_mbuf>) -> &'mbuf [u8] {
 /// `segment` must be live, and a `T` must lie, aligned, at `offset`.
 #[inline]
 unsafe fn field<T: Copy>(segment: NonNull<sys::rte_mbuf>, offset: u32) -> T {
-    let place = segment
-        .as_ptr()
-        .cast::<u8>()
-        .wrapping_add(offset as usize)
-        .cast::<T>();
+    let place = segment.as_ptr().cast::<u8>().wrapping_add(offset as usize).cast::<T>();
     // SAFETY: the contract.
     unsafe { place.read() }
 }
@@ -226,10 +218,7 @@ mod tests {
 
     impl Fake {
         fn boxed(data: [u8; 16], offset: u16, bytes: u16) -> Box<Self> {
-            let mut fake = Box::new(Self {
-                header: [0; sys::LOADLOCK_MBUF_BYTES as usize],
-                data,
-            });
+            let mut fake = Box::new(Self { header: [0; sys::LOADLOCK_MBUF_BYTES as usize], data });
             let address = fake.data.as_ptr().expose_provenance();
             fake.put(sys::LOADLOCK_MBUF_BUF_ADDR, &address.to_ne_bytes());
             fake.put(sys::LOADLOCK_MBUF_DATA_OFF, &offset.to_ne_bytes());
@@ -257,10 +246,7 @@ mod tests {
         // SAFETY: a chain laid out as an mbuf's, used only until `into_raw` below.
         let mbuf = unsafe { Mbuf::from_raw(pointer) };
         assert_eq!(mbuf.head(), b"head");
-        assert_eq!(
-            (mbuf.frame_bytes(), mbuf.segments(), mbuf.port()),
-            (14, 2, 7)
-        );
+        assert_eq!((mbuf.frame_bytes(), mbuf.segments(), mbuf.port()), (14, 2, 7));
         let segments: Vec<&[u8]> = mbuf.segment_iter().collect();
         assert_eq!(segments, [&b"head"[..], &b"tail bytes"[..]]);
         for room in [0, 3, 4, 9, 14, 20] {

@@ -82,20 +82,12 @@ impl fmt::Display for MempoolError {
                 "mempool {name}: a cache of {cache} mbufs, allowed are 0 to {max} (at most {CACHE_MAX}, and two thirds \
                  of the pool); lower the cache or raise the mbufs"
             ),
-            Self::DataRoom {
-                name,
-                data_room_bytes,
-            } => write!(
+            Self::DataRoom { name, data_room_bytes } => write!(
                 formatter,
                 "mempool {name}: a data room of {data_room_bytes} bytes, allowed are 1 to {}; mostly 2048 is right",
                 u16::MAX - HEADROOM_BYTES
             ),
-            Self::Create {
-                name,
-                mbufs,
-                mib,
-                cause,
-            } => write!(
+            Self::Create { name, mbufs, mib, cause } => write!(
                 formatter,
                 "mempool {name}: can't make {mbufs} mbufs, about {mib} MiB: {cause}; give EAL more memory, or lower the \
                  mbufs; if the cause is that it exists, choose another name"
@@ -130,9 +122,7 @@ impl Mempool {
         socket: Option<u32>,
     ) -> Result<Self, MempoolError> {
         let name_for_c = check(name, mbufs, cache, data_room_bytes)?;
-        let socket = socket
-            .and_then(|node| i32::try_from(node).ok())
-            .unwrap_or(-1);
+        let socket = socket.and_then(|node| i32::try_from(node).ok()).unwrap_or(-1);
         // SAFETY: EAL runs, as an Eal exists; the name is NUL-terminated and copied; the sizes are checked.
         let pool = unsafe {
             sys::rte_pktmbuf_pool_create(
@@ -150,12 +140,7 @@ impl Mempool {
             mib: size_mib(mbufs, data_room_bytes),
             cause: Errno::last(),
         })?;
-        Ok(Self {
-            pool,
-            name: name.to_owned(),
-            mbufs,
-            data_room_bytes,
-        })
+        Ok(Self { pool, name: name.to_owned(), mbufs, data_room_bytes })
     }
 
     /// Its name, as in messages and metrics.
@@ -198,9 +183,7 @@ fn check(
     cache: u32,
     data_room_bytes: u16,
 ) -> Result<CString, MempoolError> {
-    let refused = || MempoolError::Name {
-        name: name.to_owned(),
-    };
+    let refused = || MempoolError::Name { name: name.to_owned() };
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
         return Err(refused());
     }
@@ -208,17 +191,10 @@ fn check(
     // DPDK flushes a cache at one and a half times its size, which must not exceed the pool.
     let max = CACHE_MAX.min((u64::from(mbufs) * 2 / 3) as u32);
     if cache > max {
-        return Err(MempoolError::Cache {
-            name: name.to_owned(),
-            cache,
-            max,
-        });
+        return Err(MempoolError::Cache { name: name.to_owned(), cache, max });
     }
     if data_room_bytes == 0 || data_room_bytes.checked_add(HEADROOM_BYTES).is_none() {
-        return Err(MempoolError::DataRoom {
-            name: name.to_owned(),
-            data_room_bytes,
-        });
+        return Err(MempoolError::DataRoom { name: name.to_owned(), data_room_bytes });
     }
     Ok(name_for_c)
 }
@@ -239,14 +215,8 @@ mod tests {
     #[test]
     fn what_dpdk_would_refuse_is_named() {
         assert!(check("frames", 8191, 256, 2048).is_ok());
-        assert!(matches!(
-            check("", 8191, 0, 2048),
-            Err(MempoolError::Name { .. })
-        ));
-        assert!(matches!(
-            check(&"x".repeat(26), 8191, 0, 2048),
-            Err(MempoolError::Name { .. })
-        ));
+        assert!(matches!(check("", 8191, 0, 2048), Err(MempoolError::Name { .. })));
+        assert!(matches!(check(&"x".repeat(26), 8191, 0, 2048), Err(MempoolError::Name { .. })));
         assert!(matches!(
             check("frames", 300, 256, 2048),
             Err(MempoolError::Cache { max: 200, .. })
@@ -255,14 +225,8 @@ mod tests {
             check("frames", 8191, 513, 2048),
             Err(MempoolError::Cache { max: CACHE_MAX, .. })
         ));
-        assert!(matches!(
-            check("frames", 8191, 0, 65_500),
-            Err(MempoolError::DataRoom { .. })
-        ));
-        assert!(matches!(
-            check("frames", 8191, 0, 0),
-            Err(MempoolError::DataRoom { .. })
-        ));
+        assert!(matches!(check("frames", 8191, 0, 65_500), Err(MempoolError::DataRoom { .. })));
+        assert!(matches!(check("frames", 8191, 0, 0), Err(MempoolError::DataRoom { .. })));
         assert_eq!(size_mib(8192, 2048 - 64), 18);
     }
 }

@@ -159,9 +159,7 @@ impl Port {
     /// accepted. On an error the port is stopped again.
     pub fn start(&mut self) -> Result<Vec<(RxQueue, TxQueue)>, PortError> {
         if self.running {
-            return Err(PortError::AlreadyRunning {
-                port: self.info.name.clone(),
-            });
+            return Err(PortError::AlreadyRunning { port: self.info.name.clone() });
         }
         let (symmetric, types) = match self.grant.rss {
             Rss::Symmetric { types, .. } => (true, types),
@@ -181,10 +179,7 @@ impl Port {
         }
         self.running = true;
         if symmetric {
-            self.grant.rss = Rss::Symmetric {
-                types,
-                confirmed: setup.rss_confirmed != 0,
-            };
+            self.grant.rss = Rss::Symmetric { types, confirmed: setup.rss_confirmed != 0 };
         }
         Ok((0..self.grant.queues)
             .map(|number| queue::pair(self.id, QueueId(number), &self.lease))
@@ -195,9 +190,7 @@ impl Port {
     /// handles. All handles must have been dropped, which a worker's end does: else it is an error, and nothing happens.
     pub fn stop(&mut self) -> Result<(), PortError> {
         if !self.running {
-            return Err(PortError::NotRunning {
-                port: self.info.name.clone(),
-            });
+            return Err(PortError::NotRunning { port: self.info.name.clone() });
         }
         // get_mut pairs with the handles' drops: who finds none left also sees all their receives and sends done.
         if Arc::get_mut(&mut self.lease).is_none() {
@@ -336,10 +329,7 @@ fn set_up(
     let rss = if config.queues == 1 {
         Rss::OneQueue
     } else if setup.rss_symmetric != 0 {
-        Rss::Symmetric {
-            types: setup.rss_types,
-            confirmed: false,
-        }
+        Rss::Symmetric { types: setup.rss_types, confirmed: false }
     } else {
         Rss::DriverDefault
     };
@@ -400,80 +390,33 @@ mod tests {
     fn scatter_is_wanted_when_a_double_tagged_frame_does_not_fit() {
         assert!(!check(&info(), &config(), 1526).expect("fits"));
         assert!(check(&info(), &config(), 1525).expect("scatter"));
-        let stiff = PortInfo {
-            rx_scatter: false,
-            ..info()
-        };
+        let stiff = PortInfo { rx_scatter: false, ..info() };
         assert!(matches!(
             check(&stiff, &config(), 1525),
-            Err(PortError::FrameTooLong {
-                frame_bytes: 1526,
-                ..
-            })
+            Err(PortError::FrameTooLong { frame_bytes: 1526, .. })
         ));
     }
 
     #[test]
     fn limits_of_the_device_are_named() {
-        let many = PortConfig {
-            queues: 5,
-            ..config()
-        };
+        let many = PortConfig { queues: 5, ..config() };
         let error = check(&info(), &many, 2048).expect_err("too many");
-        assert!(
-            matches!(
-                error,
-                PortError::TooFewQueues {
-                    wanted: 5,
-                    max: 4,
-                    ..
-                }
-            ),
-            "{error}"
-        );
-        let none = PortConfig {
-            queues: 0,
-            ..config()
-        };
-        assert!(matches!(
-            check(&info(), &none, 2048),
-            Err(PortError::NoQueues { .. })
-        ));
-        let long = PortConfig {
-            mtu: 9703,
-            ..config()
-        };
-        assert!(matches!(
-            check(&info(), &long, 2048),
-            Err(PortError::Mtu { max: 9702, .. })
-        ));
+        assert!(matches!(error, PortError::TooFewQueues { wanted: 5, max: 4, .. }), "{error}");
+        let none = PortConfig { queues: 0, ..config() };
+        assert!(matches!(check(&info(), &none, 2048), Err(PortError::NoQueues { .. })));
+        let long = PortConfig { mtu: 9703, ..config() };
+        assert!(matches!(check(&info(), &long, 2048), Err(PortError::Mtu { max: 9702, .. })));
     }
 
     #[test]
     fn one_queue_needs_no_rss() {
-        let plain = PortInfo {
-            symmetric_rss: false,
-            ..info()
-        };
+        let plain = PortInfo { symmetric_rss: false, ..info() };
         assert!(matches!(
             check(&plain, &config(), 2048),
             Err(PortError::NoSymmetricRss { queues: 2, .. })
         ));
-        assert!(
-            check(
-                &plain,
-                &PortConfig {
-                    queues: 1,
-                    ..config()
-                },
-                2048
-            )
-            .is_ok()
-        );
-        let unconcerned = PortConfig {
-            require_symmetric_rss: false,
-            ..config()
-        };
+        assert!(check(&plain, &PortConfig { queues: 1, ..config() }, 2048).is_ok());
+        let unconcerned = PortConfig { require_symmetric_rss: false, ..config() };
         assert!(check(&plain, &unconcerned, 2048).is_ok());
     }
 }

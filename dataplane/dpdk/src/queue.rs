@@ -32,12 +32,7 @@ struct Handle {
 
 /// Makes both handles of one queue pair.
 pub(crate) fn pair(port: PortId, queue: QueueId, lease: &Arc<()>) -> (RxQueue, TxQueue) {
-    let handle = || Handle {
-        port,
-        queue,
-        _lease: Arc::clone(lease),
-        _one_thread: PhantomData,
-    };
+    let handle = || Handle { port, queue, _lease: Arc::clone(lease), _one_thread: PhantomData };
     (RxQueue(handle()), TxQueue(handle()))
 }
 

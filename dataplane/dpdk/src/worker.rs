@@ -96,11 +96,7 @@ impl fmt::Display for LaunchError {
                 formatter,
                 "worker lcore {lcore} (core {core}): still runs an earlier task ({cause}); join that first"
             ),
-            Self::NotPinned {
-                lcore,
-                core,
-                allowed,
-            } => write!(
+            Self::NotPinned { lcore, core, allowed } => write!(
                 formatter,
                 "worker lcore {lcore}: runs on {allowed}, allowed is core {core} alone; stop what changes affinities, \
                  and start a new process"
@@ -161,9 +157,7 @@ impl Workers {
 
     /// Whether the task of that index still runs; false for an index there isn't.
     pub fn is_running(&self, index: usize) -> bool {
-        self.workers
-            .get(index)
-            .is_some_and(|(_, shared)| !shared.ended.load(Ordering::Acquire))
+        self.workers.get(index).is_some_and(|(_, shared)| !shared.ended.load(Ordering::Acquire))
     }
 
     /// Waits until all have ended, and tells how, in the order of the tasks. Blocks for as long as that takes.
@@ -186,10 +180,7 @@ impl Workers {
 /// Starts `tasks` on lcores 1 and on, which run on `cores`.
 pub(crate) fn launch(cores: &[usize], tasks: Vec<Task>) -> Result<Workers, LaunchError> {
     if tasks.len() > cores.len() {
-        return Err(LaunchError::TooManyTasks {
-            tasks: tasks.len(),
-            cores: cores.len(),
-        });
+        return Err(LaunchError::TooManyTasks { tasks: tasks.len(), cores: cores.len() });
     }
     let mut begins = Vec::new();
     let mut workers = Vec::new();
@@ -198,12 +189,7 @@ pub(crate) fn launch(cores: &[usize], tasks: Vec<Task>) -> Result<Workers, Launc
         let (report, reported) = channel();
         let (begin_sender, begin) = channel();
         let shared = Arc::new(Shared::default());
-        let launch = Launch {
-            task,
-            report,
-            begin,
-            shared: Arc::clone(&shared),
-        };
+        let launch = Launch { task, report, begin, shared: Arc::clone(&shared) };
         if let Err(cause) = send_to_lcore(lcore, Box::new(launch)) {
             failure = Some(LaunchError::Busy { lcore, core, cause });
             break;
@@ -228,10 +214,7 @@ pub(crate) fn launch(cores: &[usize], tasks: Vec<Task>) -> Result<Workers, Launc
         // Fails only if the worker is gone, which the join then shows.
         let _ = begin.send(());
     }
-    Ok(Workers {
-        workers,
-        _main_thread: PhantomData,
-    })
+    Ok(Workers { workers, _main_thread: PhantomData })
 }
 
 /// Waits for a worker's report, and accepts it if it is pinned to its core alone.
@@ -245,17 +228,9 @@ fn judge(
         .unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
         .map_err(|source| LaunchError::Affinity { lcore, source })?;
     if allowed != [core] {
-        return Err(LaunchError::NotPinned {
-            lcore,
-            core,
-            allowed: cpus::format_list(&allowed),
-        });
+        return Err(LaunchError::NotPinned { lcore, core, allowed: cpus::format_list(&allowed) });
     }
-    Ok(WorkerThread {
-        lcore,
-        core,
-        thread_id,
-    })
+    Ok(WorkerThread { lcore, core, thread_id })
 }
 
 /// Moves a launch to an idle lcore; if DPDK doesn't take it, it is dropped here.
@@ -284,12 +259,7 @@ fn wait(lcore: u32) {
 unsafe extern "C" fn run(launch: *mut c_void) -> c_int {
     // SAFETY: the contract.
     let launch = unsafe { Box::from_raw(launch.cast::<Launch>()) };
-    let Launch {
-        task,
-        report,
-        begin,
-        shared,
-    } = *launch;
+    let Launch { task, report, begin, shared } = *launch;
     let found = cpus::of_this_thread().map(|cpus| (cpus, thread_id()));
     let _ = report.send(found);
     if begin.recv().is_err() {
@@ -298,9 +268,7 @@ unsafe extern "C" fn run(launch: *mut c_void) -> c_int {
     // The task is consumed either way, and what it shares with others is its own matter: they see the panic by join.
     let outcome = match catch_unwind(AssertUnwindSafe(task)) {
         Ok(()) => WorkerOutcome::Finished,
-        Err(payload) => WorkerOutcome::Panicked {
-            message: message_of(&*payload),
-        },
+        Err(payload) => WorkerOutcome::Panicked { message: message_of(&*payload) },
     };
     let _ = shared.outcome.set(outcome);
     shared.ended.store(true, Ordering::Release);

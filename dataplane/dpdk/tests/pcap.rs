@@ -14,10 +14,7 @@ fn captured() -> Vec<Captured> {
     (0..FRAMES)
         .map(|number| {
             let time_us = 1_700_000_000_123_456 + number as u64 * 1_000_003;
-            (
-                time_us,
-                fixture::frame(number, LENGTHS[number % LENGTHS.len()]),
-            )
+            (time_us, fixture::frame(number, LENGTHS[number % LENGTHS.len()]))
         })
         .collect()
 }
@@ -48,10 +45,7 @@ fn frames_cross_unchanged_and_every_mbuf_comes_back() {
     };
     let (mut left, mut right) = (open("net_pcap0"), open("net_pcap1"));
     assert_eq!(eal.ports(), [left.id(), right.id()]);
-    assert_eq!(
-        (left.info().driver.as_str(), left.info().bus.as_str()),
-        ("net_pcap", "vdev")
-    );
+    assert_eq!((left.info().driver.as_str(), left.info().bus.as_str()), ("net_pcap", "vdev"));
     assert!(left.info().devargs.contains("in.pcap"), "{:?}", left.info());
     assert_eq!((left.grant().rss, left.grant().mtu), (Rss::OneQueue, 1500));
 
@@ -65,10 +59,7 @@ fn frames_cross_unchanged_and_every_mbuf_comes_back() {
     assert_eq!(pool.available(), available_before, "an mbuf is lost");
 
     let refused = right.stop().expect_err("tx is in use");
-    assert!(
-        refused.to_string().contains("queue handles left: 1"),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains("queue handles left: 1"), "{refused}");
     drop((rx, tx));
     let forwarded: Vec<Vec<u8>> = sent
         .iter()

@@ -63,9 +63,7 @@ fn workers_are_pinned_forward_without_allocating_and_panic_alone() {
     let workers = eal.run_workers(vec![forward]).expect("launched");
     assert_pinned(&eal, &workers);
     assert!(workers.is_running(0) && !workers.is_running(1));
-    let busy = eal
-        .run_workers(vec![Box::new(|| {})])
-        .expect_err("the lcore is busy");
+    let busy = eal.run_workers(vec![Box::new(|| {})]).expect_err("the lcore is busy");
     assert!(matches!(busy, LaunchError::Busy { lcore: 1, .. }), "{busy}");
     assert!(left.stop().is_err(), "its queue is in a worker");
 
@@ -120,17 +118,14 @@ fn forwarder(mut rx: RxQueue, mut tx: TxQueue, clock: TscClock, seen: &Arc<Seen>
             denied.free_all();
         }
         assert!(clock.to_ns(clock.now().since(start)) > 1_000_000);
-        seen.allocations
-            .store(ALLOCATIONS.get() - before, Ordering::Relaxed);
+        seen.allocations.store(ALLOCATIONS.get() - before, Ordering::Relaxed);
         seen.forwarded.store(sent, Ordering::Relaxed);
     })
 }
 
 /// The kernel's own word for where the one worker may run.
 fn assert_pinned(eal: &Eal, workers: &Workers) {
-    let [thread] = workers.threads()[..] else {
-        panic!("one worker")
-    };
+    let [thread] = workers.threads()[..] else { panic!("one worker") };
     assert_eq!((thread.lcore, &[thread.core][..]), (1, eal.worker_cores()));
     let status =
         fs::read_to_string(format!("/proc/self/task/{}/status", thread.thread_id)).expect("status");

@@ -38,8 +38,7 @@ pub(crate) fn parse_v4(
     let transport = if offset_bytes != 0 {
         later_fragment(offset_bytes, total_bytes, protocol)?
     } else {
-        let span =
-            Span { at: at + header_bytes, end: at + total_bytes, first_fragment: more };
+        let span = Span { at: at + header_bytes, end: at + total_bytes, first_fragment: more };
         transport::parse(head, span, protocol, Family::V4, ingress.side)?
     };
     let [_, _, _, _, _, _, _, _, _, _, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = header;
@@ -81,8 +80,7 @@ pub(crate) fn parse_v6(
     let discovery = header[6] == transport::ICMP_V6
         && header[7] == 255
         && matches!(head.get(transport_at), Some(133..=137));
-    let class =
-        if discovery { FrameClass::NeighbourDiscovery } else { FrameClass::Ordinary };
+    let class = if discovery { FrameClass::NeighbourDiscovery } else { FrameClass::Ordinary };
     Ok(headers(key, class, link, transport))
 }
 
@@ -172,8 +170,7 @@ fn later_fragment(
 
 #[inline]
 fn headers(key: FlowKey, class: FrameClass, link: &Link, transport: Transport) -> Headers {
-    let class =
-        if link.destination.is_link_local_group() { FrameClass::LinkLocal } else { class };
+    let class = if link.destination.is_link_local_group() { FrameClass::LinkLocal } else { class };
     Headers {
         key,
         opening: transport.opening,

@@ -369,8 +369,11 @@ mod tests {
     #[test]
     fn words_round_trip_and_unknown_kinds_are_refused() {
         let tail = KeyTail::new(SegmentId(3), VlanStack::new(7, 9), Kind::Udp);
-        let narrow =
-            FlowKey::Narrow(NarrowKey::new([[10, 0, 0, 1], [10, 0, 0, 2]], [[0, 53], [1, 2]], tail));
+        let narrow = FlowKey::Narrow(NarrowKey::new(
+            [[10, 0, 0, 1], [10, 0, 0, 2]],
+            [[0, 53], [1, 2]],
+            tail,
+        ));
         assert_eq!(FlowKey::from_words(narrow.words(), true), Some(narrow));
         assert_eq!(narrow.endpoint(Side::B).service, 0x0102);
         let mut words = narrow.words();

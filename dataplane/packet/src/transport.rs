@@ -1,8 +1,8 @@
 //! TCP, UDP, ICMP and ICMPv6 headers, and what other protocols give instead.
 
+use crate::Side;
 use crate::key::{Kind, ServicePair};
 use crate::parse::{Malformed, Opening, TcpFlags, by_side, field};
-use crate::Side;
 
 pub(crate) const ICMP_V4: u8 = 1;
 pub(crate) const TCP: u8 = 6;
@@ -87,8 +87,8 @@ fn tcp(head: &[u8], span: Span, side: Side) -> Result<Transport, Malformed> {
         return Err(bad);
     }
     let flags = TcpFlags(header[13]);
-    let opens = flags.0 & (TcpFlags::SYN | TcpFlags::ACK | TcpFlags::RST | TcpFlags::FIN)
-        == TcpFlags::SYN;
+    let opens =
+        flags.0 & (TcpFlags::SYN | TcpFlags::ACK | TcpFlags::RST | TcpFlags::FIN) == TcpFlags::SYN;
     Ok(Transport {
         kind: Kind::Tcp,
         services: by_side(side, [header[0], header[1]], [header[2], header[3]]),

@@ -8,9 +8,7 @@ const NEED_FEW_REGIONS: &str = "net_virtio_user";
 /// All arguments, the program's name first.
 pub(super) fn build(config: &EalConfig) -> Result<Vec<String>, EalError> {
     if !is_prefix(&config.file_prefix) {
-        return Err(EalError::FilePrefix {
-            prefix: config.file_prefix.clone(),
-        });
+        return Err(EalError::FilePrefix { prefix: config.file_prefix.clone() });
     }
     let mut arguments = vec![
         "loadlock-dataplane".to_owned(),
@@ -32,9 +30,7 @@ pub(super) fn build(config: &EalConfig) -> Result<Vec<String>, EalError> {
         arguments.push(format!("--vdev={device}"));
     }
     match arguments.iter().find(|argument| argument.contains('\0')) {
-        Some(argument) => Err(EalError::Argument {
-            argument: argument.clone(),
-        }),
+        Some(argument) => Err(EalError::Argument { argument: argument.clone() }),
         None => Ok(arguments),
     }
 }
@@ -51,10 +47,8 @@ fn lcores(config: &EalConfig) -> String {
 
 /// No choice leaves files behind, nor allows a secondary process.
 fn memory(config: &EalConfig) -> Vec<String> {
-    let few_regions = config
-        .virtual_devices
-        .iter()
-        .any(|device| device.starts_with(NEED_FEW_REGIONS));
+    let few_regions =
+        config.virtual_devices.iter().any(|device| device.starts_with(NEED_FEW_REGIONS));
     let mut arguments = Vec::new();
     match &config.memory {
         // --in-memory would be the shorter way, but 22.11 refuses it together with --no-huge.
@@ -99,9 +93,7 @@ fn level(level: LogLevel) -> &'static str {
 /// It becomes part of file names.
 fn is_prefix(text: &str) -> bool {
     (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 #[cfg(test)]
@@ -137,34 +129,25 @@ mod tests {
     fn hugepages_are_anonymous_unless_a_mount_is_named() {
         let mut config = config();
         config.pci_devices = vec!["0000:03:00.0".to_owned()];
-        config.memory = Memory::Hugepages {
-            dir: None,
-            mib: None,
-        };
+        config.memory = Memory::Hugepages { dir: None, mib: None };
         let arguments = build(&config).expect("valid");
         assert!(
             arguments.contains(&"--in-memory".to_owned())
                 && arguments.contains(&"--allow=0000:03:00.0".to_owned())
         );
         assert!(
-            !arguments
-                .iter()
-                .any(|argument| argument == "--no-pci" || argument.starts_with("-m"))
+            !arguments.iter().any(|argument| argument == "--no-pci" || argument.starts_with("-m"))
         );
 
-        config.memory = Memory::Hugepages {
-            dir: Some(PathBuf::from("/dev/hugepages1G")),
-            mib: Some(2048),
-        };
+        config.memory =
+            Memory::Hugepages { dir: Some(PathBuf::from("/dev/hugepages1G")), mib: Some(2048) };
         let arguments = build(&config).expect("valid").join(" ");
         assert!(
             arguments
                 .contains("--huge-dir=/dev/hugepages1G --no-shconf --huge-unlink -m2048 --allow"),
             "{arguments}"
         );
-        config
-            .virtual_devices
-            .push("net_virtio_user0,path=/run/v.sock".to_owned());
+        config.virtual_devices.push("net_virtio_user0,path=/run/v.sock".to_owned());
         let arguments = build(&config).expect("valid").join(" ");
         assert!(
             arguments.contains("--single-file-segments") && !arguments.contains("--huge-unlink")
@@ -174,19 +157,10 @@ mod tests {
     #[test]
     fn texts_that_c_or_a_file_system_would_cut_are_refused() {
         for prefix in ["", "a/b", "%d", "a b"] {
-            let refused = build(&EalConfig {
-                file_prefix: prefix.to_owned(),
-                ..config()
-            });
-            assert!(
-                matches!(refused, Err(EalError::FilePrefix { .. })),
-                "{prefix}"
-            );
+            let refused = build(&EalConfig { file_prefix: prefix.to_owned(), ..config() });
+            assert!(matches!(refused, Err(EalError::FilePrefix { .. })), "{prefix}");
         }
-        let refused = build(&EalConfig {
-            virtual_devices: vec!["net\0".to_owned()],
-            ..config()
-        });
+        let refused = build(&EalConfig { virtual_devices: vec!["net\0".to_owned()], ..config() });
         assert!(matches!(refused, Err(EalError::Argument { .. })));
     }
 }

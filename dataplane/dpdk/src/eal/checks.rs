@@ -51,11 +51,7 @@ fn judge_cores(config: &EalConfig, online: &[usize], allowed: &[usize]) -> Resul
             });
         }
         if let Some(&(_, first)) = uses[..index].iter().find(|(other, _)| *other == core) {
-            return Err(EalError::CoreUsedTwice {
-                core,
-                first,
-                second: used_for,
-            });
+            return Err(EalError::CoreUsedTwice { core, first, second: used_for });
         }
     }
     Ok(())
@@ -64,10 +60,9 @@ fn judge_cores(config: &EalConfig, online: &[usize], allowed: &[usize]) -> Resul
 /// There are as many hugepages as asked for, where asked for.
 pub(super) fn memory(memory: &Memory) -> Result<(), EalError> {
     match memory {
-        Memory::NoHuge { mib } if *mib < NO_HUGE_MIB_MIN => Err(EalError::MemoryTooSmall {
-            mib: *mib,
-            min: NO_HUGE_MIB_MIN,
-        }),
+        Memory::NoHuge { mib } if *mib < NO_HUGE_MIB_MIN => {
+            Err(EalError::MemoryTooSmall { mib: *mib, min: NO_HUGE_MIB_MIN })
+        }
         Memory::NoHuge { .. } => Ok(()),
         Memory::Hugepages { dir, mib } => {
             if let Some(dir) = dir {
@@ -82,10 +77,7 @@ pub(super) fn memory(memory: &Memory) -> Result<(), EalError> {
 fn judge_hugepages(wanted_mib: Option<u32>, free_mib: u64) -> Result<(), EalError> {
     let wanted_mib = u64::from(wanted_mib.unwrap_or(1));
     if free_mib < wanted_mib {
-        return Err(EalError::HugepagesShort {
-            wanted_mib,
-            free_mib,
-        });
+        return Err(EalError::HugepagesShort { wanted_mib, free_mib });
     }
     Ok(())
 }
@@ -103,10 +95,7 @@ fn judge_mount(dir: &Path, mounts: &str) -> Result<(), EalError> {
     if mounted.iter().any(|place| dir.starts_with(place)) {
         return Ok(());
     }
-    Err(EalError::HugepageDirectory {
-        dir: dir.to_owned(),
-        mounted,
-    })
+    Err(EalError::HugepageDirectory { dir: dir.to_owned(), mounted })
 }
 
 /// Free pages of all sizes, with those the kernel may add on demand, as EAL counts them.
@@ -116,18 +105,13 @@ fn free_hugepages_mib(root: &Path) -> Result<u64, EalError> {
         // A kernel without hugepages.
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(0),
         Err(source) => {
-            return Err(EalError::SystemFile {
-                path: root.to_owned(),
-                source,
-            });
+            return Err(EalError::SystemFile { path: root.to_owned(), source });
         }
     };
     let mut kib = 0;
     for entry in entries {
-        let entry = entry.map_err(|source| EalError::SystemFile {
-            path: root.to_owned(),
-            source,
-        })?;
+        let entry =
+            entry.map_err(|source| EalError::SystemFile { path: root.to_owned(), source })?;
         let name = entry.file_name();
         let page_kib = name
             .to_str()
@@ -144,20 +128,15 @@ fn free_hugepages_mib(root: &Path) -> Result<u64, EalError> {
 }
 
 fn count(path: &Path) -> Result<u64, EalError> {
-    read(path)?
-        .trim()
-        .parse()
-        .map_err(|_| EalError::SystemFile {
-            path: path.to_owned(),
-            source: std::io::ErrorKind::InvalidData.into(),
-        })
+    read(path)?.trim().parse().map_err(|_| EalError::SystemFile {
+        path: path.to_owned(),
+        source: std::io::ErrorKind::InvalidData.into(),
+    })
 }
 
 fn read(path: &Path) -> Result<String, EalError> {
-    fs::read_to_string(path).map_err(|source| EalError::SystemFile {
-        path: path.to_owned(),
-        source,
-    })
+    fs::read_to_string(path)
+        .map_err(|source| EalError::SystemFile { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -212,10 +191,9 @@ mod tests {
     #[test]
     fn hugepages_are_counted_over_sizes() {
         let root = tempfile::tempdir().expect("tempdir");
-        for (name, free, reserved, overcommit, surplus) in [
-            ("hugepages-2048kB", 10, 2, 0, 0),
-            ("hugepages-1048576kB", 0, 0, 3, 1),
-        ] {
+        for (name, free, reserved, overcommit, surplus) in
+            [("hugepages-2048kB", 10, 2, 0, 0), ("hugepages-1048576kB", 0, 0, 3, 1)]
+        {
             let dir = root.path().join(name);
             fs::create_dir(&dir).expect("create");
             for (file, value) in [
@@ -227,20 +205,11 @@ mod tests {
                 fs::write(dir.join(file), format!("{value}\n")).expect("write");
             }
         }
-        assert_eq!(
-            free_hugepages_mib(root.path()).expect("counted"),
-            8 * 2 + 2 * 1024
-        );
-        assert_eq!(
-            free_hugepages_mib(&root.path().join("absent")).expect("no hugepages"),
-            0
-        );
+        assert_eq!(free_hugepages_mib(root.path()).expect("counted"), 8 * 2 + 2 * 1024);
+        assert_eq!(free_hugepages_mib(&root.path().join("absent")).expect("no hugepages"), 0);
         assert!(judge_hugepages(None, 2).is_ok());
         let short = judge_hugepages(Some(1024), 16).expect_err("short");
-        assert!(
-            short.to_string().contains("/proc/sys/vm/nr_hugepages"),
-            "{short}"
-        );
+        assert!(short.to_string().contains("/proc/sys/vm/nr_hugepages"), "{short}");
     }
 
     #[test]
@@ -250,9 +219,6 @@ mod tests {
         assert!(judge_mount(Path::new("/dev/hugepages/loadlock"), mounts).is_ok());
         let refused = judge_mount(Path::new("/dev/shm"), mounts).expect_err("tmpfs");
         let message = refused.to_string();
-        assert!(
-            message.contains("/dev/shm") && message.contains("/dev/hugepages"),
-            "{message}"
-        );
+        assert!(message.contains("/dev/shm") && message.contains("/dev/hugepages"), "{message}");
     }
 }

@@ -148,10 +148,7 @@ impl fmt::Display for EalError {
                 "EAL file prefix \"{prefix}\": allowed are 1 to 64 letters, digits, _ and -; change it"
             ),
             Self::Argument { argument } => {
-                write!(
-                    formatter,
-                    "EAL argument {argument:?}: a NUL byte isn't allowed; remove it"
-                )
+                write!(formatter, "EAL argument {argument:?}: a NUL byte isn't allowed; remove it")
             }
             Self::SystemFile { path, source } => write!(
                 formatter,
@@ -176,31 +173,19 @@ impl fmt::Display for EalError {
 impl EalError {
     fn show_core(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CoreUsedTwice {
-                core,
-                first,
-                second,
-            } => {
+            Self::CoreUsedTwice { core, first, second } => {
                 write!(
                     formatter,
                     "core {core}: used as {first} and as {second}, allowed is once; give {second} another"
                 )
             }
-            Self::CoreMissing {
-                core,
-                used_for,
-                online,
-            } => {
+            Self::CoreMissing { core, used_for, online } => {
                 write!(
                     formatter,
                     "core {core} ({used_for}): there is none, allowed are {online}; choose one of those"
                 )
             }
-            Self::CoreNotAllowed {
-                core,
-                used_for,
-                allowed,
-            } => write!(
+            Self::CoreNotAllowed { core, used_for, allowed } => write!(
                 formatter,
                 "core {core} ({used_for}): this process may not run there, allowed are {allowed}; choose one of those, \
                  or widen the CPU set (systemd: AllowedCPUs, container: cpuset)"
@@ -216,25 +201,17 @@ impl EalError {
 
     fn show_memory(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::HugepagesShort {
-                wanted_mib,
-                free_mib,
-            } => write!(
+            Self::HugepagesShort { wanted_mib, free_mib } => write!(
                 formatter,
                 "hugepages: {free_mib} MiB free, at least {wanted_mib} MiB asked for; reserve more, for 2 MiB pages: \
                  echo {} > /proc/sys/vm/nr_hugepages, or run without hugepages (slow, virtual devices only)",
                 wanted_mib.div_ceil(2).max(512)
             ),
             Self::HugepageDirectory { dir, mounted } => {
-                let mounted: Vec<String> = mounted
-                    .iter()
-                    .map(|place| place.display().to_string())
-                    .collect();
-                let mounted = if mounted.is_empty() {
-                    "nowhere".to_owned()
-                } else {
-                    mounted.join(", ")
-                };
+                let mounted: Vec<String> =
+                    mounted.iter().map(|place| place.display().to_string()).collect();
+                let mounted =
+                    if mounted.is_empty() { "nowhere".to_owned() } else { mounted.join(", ") };
                 let dir = dir.display();
                 write!(
                     formatter,

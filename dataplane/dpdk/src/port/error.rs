@@ -52,26 +52,18 @@ impl PortStage {
     /// The step in words, and what to look at.
     fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Info => (
-                "reading its information",
-                "check that the device is still there",
-            ),
+            Self::Info => ("reading its information", "check that the device is still there"),
             Self::Configure => (
                 "configuring it",
                 "see the driver's line on stderr; try one queue and an MTU of 1500",
             ),
-            Self::Descriptors => (
-                "rounding its descriptors",
-                "use a power of two from 64 to 4096",
-            ),
-            Self::RxQueue => (
-                "setting up its receive queue",
-                "use fewer descriptors, or a larger data room",
-            ),
-            Self::TxQueue => (
-                "setting up its transmit queue",
-                "use fewer descriptors, or more memory",
-            ),
+            Self::Descriptors => ("rounding its descriptors", "use a power of two from 64 to 4096"),
+            Self::RxQueue => {
+                ("setting up its receive queue", "use fewer descriptors, or a larger data room")
+            }
+            Self::TxQueue => {
+                ("setting up its transmit queue", "use fewer descriptors, or more memory")
+            }
             Self::Mtu => (
                 "setting its MTU",
                 "lower the MTU, or raise the frame size in the device's arguments",
@@ -84,10 +76,7 @@ impl PortStage {
                 "making it promiscuous",
                 "use a device that can (a virtual function may need trust on from its host)",
             ),
-            Self::RssTable => (
-                "spreading its RSS table",
-                "use one queue, or another device",
-            ),
+            Self::RssTable => ("spreading its RSS table", "use one queue, or another device"),
             Self::RssCheck => (
                 "reading its RSS hash back, which isn't the symmetric one over the IP pair",
                 "use one queue, or another device",
@@ -205,19 +194,10 @@ impl fmt::Display for PortError {
                 formatter,
                 "port {port}: 0 queues, allowed are 1 and more; ask for one for each worker"
             ),
-            Self::Step {
-                port,
-                driver,
-                stage,
-                queue,
-                cause,
-            } => {
+            Self::Step { port, driver, stage, queue, cause } => {
                 let (step, next) = stage.words();
                 let place = queue.map_or(String::new(), |queue| format!(" {queue}"));
-                write!(
-                    formatter,
-                    "port {port} ({driver}): {step}{place}: {cause}; {next}"
-                )
+                write!(formatter, "port {port} ({driver}): {step}{place}: {cause}; {next}")
             }
             Self::AlreadyRunning { port } => write!(
                 formatter,
@@ -237,44 +217,22 @@ impl fmt::Display for PortError {
 impl PortError {
     fn show_limit(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooFewQueues {
-                port,
-                driver,
-                wanted,
-                max,
-            } => write!(
+            Self::TooFewQueues { port, driver, wanted, max } => write!(
                 formatter,
                 "port {port} ({driver}): {wanted} queues wanted, allowed are 1 to {max}; use at most {max} workers, or \
                  give the device more queues in its arguments"
             ),
-            Self::Mtu {
-                port,
-                driver,
-                mtu,
-                min,
-                max,
-            } => write!(
+            Self::Mtu { port, driver, mtu, min, max } => write!(
                 formatter,
                 "port {port} ({driver}): an MTU of {mtu}, allowed are {min} to {max}; change it"
             ),
-            Self::NoSymmetricRss {
-                port,
-                driver,
-                queues,
-                types_offered,
-            } => write!(
+            Self::NoSymmetricRss { port, driver, queues, types_offered } => write!(
                 formatter,
                 "port {port} ({driver}): {queues} queues, but it can't hash by the IP pair alone (it offers the hash \
                  types {types_offered:#x}), so the two directions of a conversation would meet different workers; use \
                  one worker, or another device"
             ),
-            Self::FrameTooLong {
-                port,
-                driver,
-                mtu,
-                frame_bytes,
-                data_room_bytes,
-            } => write!(
+            Self::FrameTooLong { port, driver, mtu, frame_bytes, data_room_bytes } => write!(
                 formatter,
                 "port {port} ({driver}): an MTU of {mtu} gives frames of {frame_bytes} bytes, allowed are \
                  {data_room_bytes}, what an mbuf holds, because it can't use several; raise the pool's data room or \

@@ -9,14 +9,8 @@ use loadlock_dpdk_sys as sys;
 use super::{PortId, info};
 
 /// Drivers that DPDK works through: the generic ones, and those of devices that stay with their kernel driver.
-const USABLE_DRIVERS: [&str; 6] = [
-    "vfio-pci",
-    "uio_pci_generic",
-    "igb_uio",
-    "mlx4_core",
-    "mlx5_core",
-    "mana",
-];
+const USABLE_DRIVERS: [&str; 6] =
+    ["vfio-pci", "uio_pci_generic", "igb_uio", "mlx4_core", "mlx5_core", "mana"];
 
 /// All ports there are.
 pub(crate) fn all() -> Vec<PortId> {
@@ -39,11 +33,7 @@ pub(crate) fn name(port: PortId) -> String {
         [0; sys::LOADLOCK_PORT_NAME_BYTES as usize];
     // SAFETY: the buffer has the RTE_ETH_NAME_MAX_LEN bytes that are asked for.
     let status = unsafe { sys::rte_eth_dev_get_name_by_port(port.0, name.as_mut_ptr()) };
-    if status == 0 {
-        info::text(&name)
-    } else {
-        format!("number {port}")
-    }
+    if status == 0 { info::text(&name) } else { format!("number {port}") }
 }
 
 /// The port of that name.
@@ -108,11 +98,7 @@ pub struct FindPortError {
 
 impl fmt::Display for FindPortError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ports = if self.ports.is_empty() {
-            "none".to_owned()
-        } else {
-            self.ports.join(", ")
-        };
+        let ports = if self.ports.is_empty() { "none".to_owned() } else { self.ports.join(", ") };
         write!(
             formatter,
             "port \"{}\": there is none of that name, the ports are: {ports}; ",
@@ -204,15 +190,8 @@ mod tests {
     fn pci_addresses_are_told_from_names() {
         assert_eq!(pci_address("0000:03:00.0").as_deref(), Some("0000:03:00.0"));
         assert_eq!(pci_address("AF:00.1").as_deref(), Some("0000:af:00.1"));
-        for name in [
-            "net_pcap0",
-            "eth0",
-            "03:00",
-            "0000:03:00.8",
-            "0:03:00.0",
-            "0000:03:00.0x",
-            "",
-        ] {
+        for name in ["net_pcap0", "eth0", "03:00", "0000:03:00.8", "0:03:00.0", "0000:03:00.0x", ""]
+        {
             assert_eq!(pci_address(name), None, "{name}");
         }
     }
@@ -228,32 +207,17 @@ mod tests {
             let device = devices.path().join(address);
             fs::create_dir(&device).expect("create");
             if let Some(driver) = driver {
-                symlink(
-                    format!("../../../bus/pci/drivers/{driver}"),
-                    device.join("driver"),
-                )
-                .expect("link");
+                symlink(format!("../../../bus/pci/drivers/{driver}"), device.join("driver"))
+                    .expect("link");
             }
         }
         let found = |name: &str| absence(name, devices.path());
         let address = |text: &str| text.to_owned();
         assert_eq!(found("net_tap7"), Absence::UnknownName);
-        assert_eq!(
-            found("09:00.0"),
-            Absence::NoPciDevice {
-                address: address("0000:09:00.0")
-            }
-        );
-        assert_eq!(
-            found("0000:03:00.0"),
-            Absence::Unbound {
-                address: address("0000:03:00.0")
-            }
-        );
-        let taken = Absence::NotTaken {
-            address: address("0000:02:00.0"),
-            driver: address("vfio-pci"),
-        };
+        assert_eq!(found("09:00.0"), Absence::NoPciDevice { address: address("0000:09:00.0") });
+        assert_eq!(found("0000:03:00.0"), Absence::Unbound { address: address("0000:03:00.0") });
+        let taken =
+            Absence::NotTaken { address: address("0000:02:00.0"), driver: address("vfio-pci") };
         assert_eq!(found("0000:02:00.0"), taken);
 
         let message = FindPortError {

@@ -151,10 +151,7 @@ impl Link {
 
 /// The text up to the first NUL.
 pub(super) fn text(characters: &[c_char]) -> String {
-    let bytes: Vec<u8> = characters
-        .iter()
-        .map(|&character| character.cast_unsigned())
-        .collect();
+    let bytes: Vec<u8> = characters.iter().map(|&character| character.cast_unsigned()).collect();
     CStr::from_bytes_until_nul(&bytes).map_or_else(
         |_| String::from_utf8_lossy(&bytes).into_owned(),
         |text| text.to_string_lossy().into_owned(),
