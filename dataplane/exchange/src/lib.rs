@@ -1,0 +1,77 @@
+//! The one thing the two processes share. Read this first.
+//!
+//! ```text
+//!        worker (dataplane)                         control
+//!   ───────────────────────────            ───────────────────────────
+//!   Producer ──── ring of records ───────► Consumer         ring.rs, event.rs
+//!   PolicyReader ◄── slot 0 │ slot 1 ────── publish          swap.rs, snapshot.rs, allowlist.rs
+//!   PortBlock, WorkerBlock, LatencyBlock ─► tallies          counters.rs
+//!   ───────────────────────────            ───────────────────────────
+//!                one file in shared memory: layout.rs, region.rs
+//! ```
+//!
+//! Who writes what: a worker its ring's slots and write cursor, its counters, its quiescence word; the
+//! dataplane's main thread the header's dataplane words and the port states; control the read
+//! cursors, the slot that isn't in force, the generation word and its own header words. Each word has one writer.
+//!
+//! Neither side trusts the other's content: records, snapshot headers and cursors are checked when read.
+//! The three protocols (ring, swap, counter blocks) are model-checked with loom (`tests/loom.rs`);
+//! the rest is tested over real mapped files, also with both sides killed at awkward moments.
+
+mod allowlist;
+mod counters;
+mod event;
+mod hash;
+mod reason;
+mod ring;
+mod snapshot;
+mod swap;
+mod sync;
+
+#[cfg(not(loom))]
+mod control;
+#[cfg(not(loom))]
+mod dataplane;
+#[cfg(not(loom))]
+mod error;
+#[cfg(not(loom))]
+mod layout;
+#[cfg(loom)]
+pub mod model;
+#[cfg(not(loom))]
+mod random;
+#[cfg(not(loom))]
+mod region;
+#[cfg(not(loom))]
+mod state;
+
+pub use allowlist::{
+    CompileError, Found, RULES_MAX, RuleEntry, RuleId, RuleOptions, SHAPES_MAX, Shape,
+};
+pub use counters::{
+    Block, LatencyBlock, PortBlock, PortTally, WORKER_COUNTERS, WorkerBlock, WorkerCounter,
+};
+pub use event::{Event, EventFlags, EventKind, RecordError};
+pub use hash::{Seed, hash_narrow, hash_wide};
+pub use reason::{DropReason, REASONS_MAX};
+pub use ring::{Consumer, Cursor, Producer, RECORD_WORDS, Record, RingFull, RingMemory};
+pub use snapshot::{
+    Infrastructure, Mode, Policy, PolicyImage, PolicyView, SegmentPolicy, SnapshotError, verify,
+};
+pub use swap::{Generation, InForce, SlotInUse, SwapMemory, SwapReader, SwapWriter, Word};
+pub use sync::Shared;
+
+#[cfg(not(loom))]
+pub use control::{ControlExchange, DataplaneReport, PublishError};
+#[cfg(not(loom))]
+pub use dataplane::{Adopted, DataplaneExchange, PolicyReader, WorkerExchange};
+#[cfg(not(loom))]
+pub use error::RegionError;
+#[cfg(not(loom))]
+pub use layout::{Dimensions, LAYOUT_VERSION};
+#[cfg(not(loom))]
+pub use random::seed;
+#[cfg(not(loom))]
+pub use region::{ProcessKind, Region, RegionRing, SideLock};
+#[cfg(not(loom))]
+pub use state::{DataplaneState, PortState};

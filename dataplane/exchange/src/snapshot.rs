@@ -1,0 +1,315 @@
+//! A policy snapshot: what a slot of the region holds, and what replay holds in memory.
+//!
+//! Words: 0 magic, 1 policy version, 2 words in use, 3 checksum of all others in use, 4–5 hash seed,
+//! 6 shapes and entries, 7 narrow buckets and wide rules, 8–23 segments, 24–39 shapes, from 40 the
+//! tables of [`crate::allowlist`]. Half-word pairs hold the first in the low half.
+
+use std::fmt;
+
+use loadlock_packet::{FlowKey, SEGMENTS_MAX, SegmentId, Side};
+
+use crate::allowlist::{CompileError, Found, RuleEntry, SHAPES_MAX, Tables, TablesHeader, compile};
+use crate::hash::Seed;
+
+const MAGIC: u64 = u64::from_le_bytes(*b"LLPOLIC1");
+const SEGMENTS_AT: usize = 8;
+const SHAPES_AT: usize = SEGMENTS_AT + SEGMENTS_MAX;
+const TABLES_AT: usize = SHAPES_AT + SHAPES_MAX;
+/// Words of a slot for each rule that `exchange.rule_capacity` allows.
+const WORDS_PER_RULE: usize = 8;
+
+/// What a segment does with frames that no rule permits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Mode {
+    /// Forward, and learn the conversation.
+    Learn = 0,
+    /// Forward, and report as would-deny.
+    Monitor = 1,
+    /// Drop.
+    Enforce = 2,
+}
+
+impl Mode {
+    /// The name in configuration, API and documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Learn => "learn",
+            Mode::Monitor => "monitor",
+            Mode::Enforce => "enforce",
+        }
+    }
+
+    /// The mode of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Mode::Learn, Mode::Monitor, Mode::Enforce].into_iter().find(|mode| mode.name() == name)
+    }
+}
+
+/// Frame classes forwarded without a rule in every mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Infrastructure {
+    /// ARP.
+    pub arp: bool,
+    /// IPv6 neighbour and router discovery.
+    pub neighbour_discovery: bool,
+    /// To 01:80:c2:00:00:00–0f.
+    pub link_local: bool,
+}
+
+/// A segment's part of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SegmentPolicy {
+    /// Mode.
+    pub mode: Mode,
+    /// Infrastructure classes.
+    pub infrastructure: Infrastructure,
+}
+
+impl SegmentPolicy {
+    /// Nothing permitted: what segments that aren't configured have.
+    pub const CLOSED: Self = Self {
+        mode: Mode::Enforce,
+        infrastructure: Infrastructure {
+            arp: false,
+            neighbour_discovery: false,
+            link_local: false,
+        },
+    };
+
+    fn to_word(self) -> u64 {
+        let Infrastructure { arp, neighbour_discovery, link_local } = self.infrastructure;
+        self.mode as u64
+            | u64::from(arp) << 8
+            | u64::from(neighbour_discovery) << 9
+            | u64::from(link_local) << 10
+    }
+
+    fn from_word(word: u64) -> Option<Self> {
+        let mode = match word & 0xff {
+            0 => Mode::Learn,
+            1 => Mode::Monitor,
+            2 => Mode::Enforce,
+            _ => return None,
+        };
+        let infrastructure = Infrastructure {
+            arp: word & 1 << 8 != 0,
+            neighbour_discovery: word & 1 << 9 != 0,
+            link_local: word & 1 << 10 != 0,
+        };
+        Some(Self { mode, infrastructure })
+    }
+}
+
+/// What is wrong with a slot's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotError {
+    /// Not a snapshot of this version.
+    Magic(u64),
+    /// It claims more words than the slot has.
+    Length(u64),
+    /// Content and checksum differ.
+    Checksum,
+    /// Header values that don't fit together.
+    Header,
+}
+
+impl fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Magic(found) => {
+                write!(f, "the policy slot starts with {found:#018x}, not {MAGIC:#018x}")
+            }
+            Self::Length(words) => {
+                write!(f, "the policy claims {words} words, more than its slot has")
+            }
+            Self::Checksum => f.write_str("the policy and its checksum differ"),
+            Self::Header => f.write_str("the policy's header contradicts itself"),
+        }
+    }
+}
+
+impl std::error::Error for SnapshotError {}
+
+/// A compiled policy, ready to be written into a slot or to judge a replay.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PolicyImage {
+    words: Vec<u64>,
+}
+
+/// Words a slot needs for `rule_capacity` compiled rules of any kind.
+#[must_use]
+pub fn slot_words(rule_capacity: usize) -> usize {
+    // Narrow rules need less, but for rounding up to whole buckets.
+    TABLES_AT + (rule_capacity + 4) * WORDS_PER_RULE
+}
+
+impl PolicyImage {
+    /// Compiles `entries` for a slot of [`slot_words`]`(rule_capacity)`. `segments` are in the order of their ids.
+    /// Linear in the number of entries; allocates the image.
+    ///
+    /// # Errors
+    /// [`CompileError`]; nothing is kept.
+    pub fn compile(
+        version: u64,
+        segments: &[SegmentPolicy],
+        entries: &[RuleEntry],
+        seed: Seed,
+        rule_capacity: usize,
+    ) -> Result<Self, CompileError> {
+        if entries.len() > rule_capacity {
+            return Err(CompileError::TooManyRules {
+                rules: entries.len(),
+                capacity: rule_capacity,
+            });
+        }
+        let tables = compile(entries, seed)?;
+        assert!(TABLES_AT + tables.words.len() <= slot_words(rule_capacity), "slots are too small");
+        let mut words = vec![0; TABLES_AT];
+        words[0] = MAGIC;
+        words[1] = version;
+        words[2] = (TABLES_AT + tables.words.len()) as u64;
+        words[4..6].copy_from_slice(&seed.0);
+        words[6] = tables.shapes.len() as u64 | (entries.len() as u64) << 32;
+        words[7] = tables.narrow_buckets as u64 | (tables.wide_rules as u64) << 32;
+        for at in 0..SEGMENTS_MAX {
+            words[SEGMENTS_AT + at] =
+                segments.get(at).copied().unwrap_or(SegmentPolicy::CLOSED).to_word();
+        }
+        words[SHAPES_AT..][..tables.shapes.len()].copy_from_slice(&tables.shapes);
+        words.extend_from_slice(&tables.words);
+        words[3] = checksum(&words);
+        Ok(Self { words })
+    }
+
+    /// The image's words, to read or to copy into a slot.
+    #[must_use]
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+}
+
+/// Multiply-and-rotate sum over all words but the checksum itself. Finds torn writes and flipped bits, not forgery:
+/// whoever can write the region needs no forgery.
+fn checksum(words: &[u64]) -> u64 {
+    let others = words[..3].iter().chain(&words[4..]);
+    others.fold(0x243f_6a88_85a3_08d3, |sum: u64, word| {
+        (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    })
+}
+
+/// Reads a slot completely and compares its checksum. Linear in the policy; not for a worker.
+///
+/// # Errors
+/// What is wrong with it; such a slot must not judge.
+pub fn verify(words: &[u64]) -> Result<(), SnapshotError> {
+    let used = words_used(words)?;
+    if checksum(&words[..used]) != words[3] {
+        return Err(SnapshotError::Checksum);
+    }
+    Policy::read(words).map(drop)
+}
+
+fn words_used(words: &[u64]) -> Result<usize, SnapshotError> {
+    let header = words.get(..TABLES_AT).ok_or(SnapshotError::Length(words.len() as u64))?;
+    if header[0] != MAGIC {
+        return Err(SnapshotError::Magic(header[0]));
+    }
+    match usize::try_from(header[2]) {
+        Ok(used) if (TABLES_AT..=words.len()).contains(&used) => Ok(used),
+        _ => Err(SnapshotError::Length(header[2])),
+    }
+}
+
+/// A snapshot's header as a worker keeps it: segment modes and where the tables lie.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    version: u64,
+    segments: [SegmentPolicy; SEGMENTS_MAX],
+    tables: Tables,
+}
+
+impl Policy {
+    /// The policy before the first: every segment closed, no rule.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            version: 0,
+            segments: [SegmentPolicy::CLOSED; SEGMENTS_MAX],
+            tables: Tables::empty(),
+        }
+    }
+
+    /// Reads and checks a header. Constant time; allocates two short vectors, once a generation.
+    ///
+    /// # Errors
+    /// What is wrong with it; keep the policy in force.
+    pub fn read(words: &[u64]) -> Result<Self, SnapshotError> {
+        let used = words_used(words)?;
+        let low = |word: u64| (word & 0xffff_ffff) as usize;
+        let shapes = low(words[6]);
+        if shapes > SHAPES_MAX {
+            return Err(SnapshotError::Header);
+        }
+        let mut segments = [SegmentPolicy::CLOSED; SEGMENTS_MAX];
+        for (segment, &word) in segments.iter_mut().zip(&words[SEGMENTS_AT..]) {
+            *segment = SegmentPolicy::from_word(word).ok_or(SnapshotError::Header)?;
+        }
+        let header = TablesHeader {
+            seed: Seed([words[4], words[5]]),
+            shapes: &words[SHAPES_AT..SHAPES_AT + shapes],
+            narrow_buckets: low(words[7]),
+            wide_rules: (words[7] >> 32) as usize,
+            at: TABLES_AT,
+        };
+        let tables = Tables::read(&header, used).map_err(|_| SnapshotError::Header)?;
+        Ok(Self { version: words[1], segments, tables })
+    }
+
+    /// Number of the policy version in the store.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Joins the header with the words it was read from.
+    #[inline]
+    #[must_use]
+    pub fn view<'a>(&'a self, words: &'a [u64], generation: u64) -> PolicyView<'a> {
+        PolicyView { policy: self, words, generation }
+    }
+}
+
+/// The policy in force, for one burst.
+#[derive(Clone, Copy)]
+pub struct PolicyView<'a> {
+    policy: &'a Policy,
+    words: &'a [u64],
+    generation: u64,
+}
+
+impl PolicyView<'_> {
+    /// Number in the order of publication; a cached verdict holds as long as it stays the same.
+    #[inline]
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// A segment's mode and infrastructure classes.
+    #[inline]
+    #[must_use]
+    pub fn segment(&self, segment: SegmentId) -> SegmentPolicy {
+        self.policy.segments[segment.index()]
+    }
+
+    /// The rule under which side `client` is this conversation's client. One cache line a shape in use, one or two more
+    /// where a wide rule is found; lock-free, no allocation.
+    #[inline]
+    #[must_use]
+    pub fn find(&self, key: &FlowKey, client: Side) -> Option<Found> {
+        self.policy.tables.find(self.words, key, client)
+    }
+}
