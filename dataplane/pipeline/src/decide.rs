@@ -1,0 +1,89 @@
+//! The rules of the verdict: what the allowlist and the segment's mode make of a conversation.
+
+use loadlock_exchange::{DropReason, Found, Mode, PolicyView, RuleId};
+use loadlock_packet::{FlowKey, Kind, Opening, Side};
+
+use crate::entry::Flags;
+use crate::verdict::{Basis, Verdict};
+
+/// What the allowlist says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// A rule permits the conversation, and its sender to open it.
+    Permit(RuleId),
+    /// A rule permits the conversation, which was met running.
+    Adopt(RuleId),
+    Refuse(DropReason),
+}
+
+impl Judgement {
+    /// What a segment in `mode` does about it.
+    #[inline]
+    pub fn verdict(self, mode: Mode) -> Verdict {
+        match (self, mode) {
+            (Judgement::Permit(rule) | Judgement::Adopt(rule), _) => {
+                Verdict::Allow(Basis::Rule(rule))
+            }
+            (Judgement::Refuse(_), Mode::Learn) => Verdict::Allow(Basis::Learning),
+            (Judgement::Refuse(reason), Mode::Monitor) => Verdict::WouldDeny(reason),
+            (Judgement::Refuse(reason), Mode::Enforce) => Verdict::Deny(reason),
+        }
+    }
+}
+
+/// Judges the first frame of a conversation that isn't in the flow table.
+///
+/// `adopt` says that running conversations are taken on now: the grace time after start, or a full flow table.
+/// Then a frame that couldn't begin the conversation passes if a rule permits the conversation in either direction. So does
+/// one that doesn't tell whether it begins it (UDP, other IP protocols, the link layer), since of a running exchange
+/// either side may be heard first. A TCP SYN and an ICMP query always need a rule in their own direction.
+pub(crate) fn judge_first(
+    policy: &PolicyView<'_>,
+    key: &FlowKey,
+    sender: Side,
+    opening: Opening,
+    adopt: bool,
+) -> Judgement {
+    let forward = policy.find(key, sender);
+    if opening == Opening::May
+        && let Some(Found { rule, options }) = forward
+        && options.client_opens
+    {
+        return Judgement::Permit(rule);
+    }
+    let reverse = policy.find(key, sender.other());
+    if opening == Opening::May
+        && let Some(Found { rule, options }) = reverse
+        && options.server_opens
+    {
+        return Judgement::Permit(rule);
+    }
+    let tells = matches!(key.tail().kind(), Kind::Tcp | Kind::Icmp);
+    let running = opening == Opening::MayNot || !tells;
+    for found in [forward, reverse].into_iter().flatten() {
+        let at_any_time = opening == Opening::MayNot && found.options.midstream;
+        if at_any_time || (running && adopt) {
+            return Judgement::Adopt(found.rule);
+        }
+    }
+    Judgement::Refuse(match (forward, reverse, opening) {
+        (None, None, _) => DropReason::NoRule,
+        (_, _, Opening::May) => DropReason::WrongDirection,
+        (_, _, Opening::MayNot) => DropReason::NotOpened,
+    })
+}
+
+/// Judges a conversation in the flow table again, because the policy changed.
+pub(crate) fn judge_again(policy: &PolicyView<'_>, key: &FlowKey, flags: Flags) -> Judgement {
+    let initiator = flags.initiator();
+    let forward = policy.find(key, initiator);
+    let reverse = policy.find(key, initiator.other());
+    let either_way = flags.has(Flags::MIDSTREAM);
+    let by_forward = forward.filter(|found| either_way || found.options.client_opens);
+    let by_reverse = reverse.filter(|found| either_way || found.options.server_opens);
+    match (by_forward.or(by_reverse), forward.or(reverse)) {
+        (Some(found), _) => Judgement::Permit(found.rule),
+        (None, Some(_)) => Judgement::Refuse(DropReason::WrongDirection),
+        (None, None) => Judgement::Refuse(DropReason::NoRule),
+    }
+}

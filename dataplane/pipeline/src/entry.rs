@@ -1,0 +1,172 @@
+//! One line of the flow table: a conversation with both its directions.
+
+use loadlock_exchange::{Seed, hash_narrow, hash_wide};
+use loadlock_packet::{FlowKey, MacAddress, NarrowKey, Side, WideKey};
+
+use crate::storage::Zeroed;
+use crate::verdict::Cached;
+
+/// Time in units of 2²⁴ ns (16.8 ms): coarse enough for 32 bits to last two years.
+pub(crate) type Tick = u32;
+
+/// The tick of a time in ns.
+#[inline]
+pub(crate) fn tick(now_ns: u64) -> Tick {
+    (now_ns >> 24) as u32
+}
+
+/// Where a conversation stands. Zero is an empty line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct State(u8);
+
+impl State {
+    pub const EMPTY: Self = Self(0);
+    pub const TCP_OPENING: Self = Self(1);
+    /// Timed out; only its report is still to be sent.
+    pub const OVER: Self = Self(2);
+    pub const TCP_OPEN: Self = Self(3);
+    pub const TCP_CLOSING: Self = Self(4);
+    pub const UDP: Self = Self(5);
+    pub const ICMP: Self = Self(6);
+    pub const OTHER: Self = Self(7);
+    pub const COUNT: usize = 8;
+
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// A packet without SYN, FIN or RST changes nothing here.
+    #[inline]
+    pub fn is_settled(self) -> bool {
+        self.0 > Self::OVER.0
+    }
+}
+
+/// Circumstances of a conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Flags(u8);
+
+impl Flags {
+    /// The initiator is on side B.
+    pub const INITIATOR_B: u8 = 1;
+    /// Met running: the initiator is only who spoke first.
+    pub const MIDSTREAM: u8 = 1 << 1;
+    /// The responder's SYN-ACK was seen.
+    pub const HANDSHAKE: u8 = 1 << 2;
+    /// The ring refused its event; the next packet reports it.
+    pub const UNREPORTED: u8 = 1 << 3;
+    /// Met running after the grace time.
+    pub const AFTER_GRACE: u8 = 1 << 4;
+    /// Side A has sent FIN.
+    pub const FIN_A: u8 = 1 << 5;
+    /// Side B has sent FIN.
+    pub const FIN_B: u8 = 1 << 6;
+    /// Equal to the pipeline's bit: has answered the current roll-call. Each roll-call turns the bit over, so that a line is
+    /// reported once however the sweep meets it.
+    pub const ROLL_CALL: u8 = 1 << 7;
+
+    pub fn new(initiator: Side, roll_call: u8) -> Self {
+        let side = if initiator == Side::B { Self::INITIATOR_B } else { 0 };
+        Self(side | (roll_call & Self::ROLL_CALL))
+    }
+
+    /// The bit for a FIN of `sender`.
+    pub fn fin(sender: Side) -> u8 {
+        match sender {
+            Side::A => Self::FIN_A,
+            Side::B => Self::FIN_B,
+        }
+    }
+
+    pub fn any(self, bits: u8) -> bool {
+        self.0 & bits != 0
+    }
+
+    #[inline]
+    pub fn unreported(self) -> bool {
+        self.any(Self::UNREPORTED)
+    }
+
+    pub fn answered(self, roll_call: u8) -> bool {
+        (self.0 ^ roll_call) & Self::ROLL_CALL == 0
+    }
+
+    /// Reported in the current roll-call.
+    pub fn answer(&mut self, roll_call: u8) {
+        self.0 = (self.0 & !(Self::ROLL_CALL | Self::UNREPORTED)) | roll_call;
+    }
+
+    #[inline]
+    pub fn has(self, bits: u8) -> bool {
+        self.0 & bits == bits
+    }
+
+    pub fn set(&mut self, bits: u8) {
+        self.0 |= bits;
+    }
+
+    pub fn clear(&mut self, bits: u8) {
+        self.0 &= !bits;
+    }
+
+    pub fn initiator(self) -> Side {
+        Side::from_bit(self.0)
+    }
+}
+
+/// A conversation. 64 bytes narrow, 128 wide; every line belongs to one worker, so there are no atomics.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Entry<K> {
+    pub key: K,
+    /// Frame bytes from side A and from side B.
+    pub bytes: [u64; 2],
+    /// Packets from side A and from side B. The sweep reads them out before they can wrap.
+    pub packets: [u32; 2],
+    pub last_seen: Tick,
+    pub verdict: Cached,
+    /// Low half of the generation that judged; the sweep marks lines it finds behind, so that it can't come round.
+    pub generation: u16,
+    pub state: State,
+    pub flags: Flags,
+    /// Stations of side A and side B, zero until seen.
+    pub macs: [MacAddress; 2],
+}
+
+// SAFETY: integers and arrays of them; all bits zero is an empty line.
+unsafe impl Zeroed for Entry<NarrowKey> {}
+// SAFETY: as above.
+unsafe impl Zeroed for Entry<WideKey> {}
+
+const _: () = assert!(size_of::<Entry<NarrowKey>>() == 64);
+const _: () = assert!(size_of::<Entry<WideKey>>() == 128);
+
+/// A key that a table can hold.
+pub(crate) trait TableKey: Copy + Eq {
+    fn hash(&self, seed: Seed) -> u64;
+    fn flow_key(self) -> FlowKey;
+}
+
+impl TableKey for NarrowKey {
+    #[inline]
+    fn hash(&self, seed: Seed) -> u64 {
+        hash_narrow(self.0, seed)
+    }
+
+    fn flow_key(self) -> FlowKey {
+        FlowKey::Narrow(self)
+    }
+}
+
+impl TableKey for WideKey {
+    #[inline]
+    fn hash(&self, seed: Seed) -> u64 {
+        hash_wide(self.0, seed)
+    }
+
+    fn flow_key(self) -> FlowKey {
+        FlowKey::Wide(self)
+    }
+}

@@ -1,0 +1,36 @@
+//! What happens to a burst of frames: parse, flow table, allowlist, verdict, events.
+//!
+//! ```text
+//!  burst ─► pass 1: parse, hash, prefetch ─► pass 2: find entry ─┬─ hit, same generation ─► count, forward
+//!                                                                └─ else: judge (decide.rs), track (track.rs)
+//! ```
+//!
+//! The worker of the dataplane and `loadlock replay` run this same code: frames come through [`loadlock_packet::Frame`], events go
+//! through [`EventSink`], time is an argument. Nothing here allocates after [`Pipeline::new`], locks, logs or calls the
+//! system.
+//!
+//! `table.rs` is the flow table, `entry.rs` its line, `storage.rs` its memory (the only unsafe code), `ageing.rs` the sweep
+//! over it, `report.rs` makes events, `denied.rs` keeps denied conversations from flooding the event ring. Decisions are in
+//! `DESIGN.md`. Tested beside the modules, and as a whole against a slow model in `tests/`.
+
+mod ageing;
+mod clock;
+mod decide;
+mod denied;
+mod entry;
+mod limits;
+mod pipeline;
+mod report;
+mod storage;
+mod table;
+mod tally;
+mod track;
+mod verdict;
+
+pub use denied::DENIED_SLOTS;
+pub use limits::{Capacity, Timeouts};
+pub use pipeline::{BURST_FRAMES_MAX, Pipeline, PipelineStatus};
+pub use report::EventSink;
+pub use storage::Backing;
+pub use tally::BurstTally;
+pub use verdict::{Basis, Verdict};

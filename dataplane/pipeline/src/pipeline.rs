@@ -1,0 +1,270 @@
+//! Bursts in, verdicts out; ageing in between.
+
+use std::io;
+
+use loadlock_exchange::{PolicyView, Seed, WORKER_COUNTERS, WorkerCounter};
+use loadlock_packet::{
+    FlowKey, Frame, FrameClass, Headers, Ingress, Malformed, NarrowKey, WideKey, parse,
+};
+
+use crate::ageing::{Ageing, Round};
+use crate::clock::{Clock, Moment};
+use crate::decide::Judgement;
+use crate::denied::DeniedReports;
+use crate::entry::Flags;
+use crate::limits::{Capacity, TickTimeouts, Timeouts, ticks};
+use crate::report::{Counts, EventSink};
+use crate::storage::Backing;
+use crate::table::Table;
+use crate::track::{Burst, Seen};
+use crate::verdict::{Basis, Verdict};
+
+/// Most frames a burst may have.
+pub const BURST_FRAMES_MAX: usize = 64;
+
+/// A frame between the two passes.
+#[derive(Clone, Copy)]
+struct Parsed {
+    headers: Result<Headers, Malformed>,
+    hash: u64,
+    frame_bytes: u32,
+}
+
+/// All state of one worker: flow tables, reports, time.
+pub struct Pipeline {
+    narrow: Table<NarrowKey>,
+    wide: Table<WideKey>,
+    denied: DeniedReports,
+    timeouts: TickTimeouts,
+    counts: Counts,
+    parsed: Box<[Parsed]>,
+    grace_ns: u64,
+    /// In steady time.
+    grace_end_ns: Option<u64>,
+    clock: Clock,
+    control_epoch: u64,
+    /// As in [`Flags::ROLL_CALL`].
+    roll_call: u8,
+    narrow_round: Round,
+    wide_round: Round,
+}
+
+/// Sizes and memory of a pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PipelineStatus {
+    /// Bytes of the flow tables.
+    pub table_bytes: usize,
+    /// Where the narrow table lies.
+    pub backing: Backing,
+}
+
+/// Frames ahead of which headers are fetched.
+const PREFETCH_AHEAD: usize = 4;
+
+impl Pipeline {
+    /// Makes the tables: all memory this worker ever takes.
+    ///
+    /// # Errors
+    /// The kernel has no memory for them.
+    pub fn new(
+        capacity: Capacity,
+        timeouts: &Timeouts,
+        seed: Seed,
+        huge: bool,
+    ) -> io::Result<Self> {
+        let empty = Parsed { headers: Err(Malformed::FrameTooShort), hash: 0, frame_bytes: 0 };
+        Ok(Self {
+            narrow: Table::new(capacity.narrow, seed, huge)?,
+            wide: Table::new(capacity.wide, seed, huge)?,
+            denied: DeniedReports::new(ticks(timeouts.denied_report_ns)),
+            timeouts: TickTimeouts::new(timeouts),
+            counts: Counts::default(),
+            parsed: vec![empty; BURST_FRAMES_MAX].into_boxed_slice(),
+            grace_ns: timeouts.grace_ns,
+            grace_end_ns: None,
+            clock: Clock::default(),
+            control_epoch: 0,
+            roll_call: 0,
+            narrow_round: Round::default(),
+            wide_round: Round::default(),
+        })
+    }
+
+    /// Sizes and memory.
+    #[must_use]
+    pub fn status(&self) -> PipelineStatus {
+        PipelineStatus {
+            table_bytes: self.narrow.bytes() + self.wide.bytes(),
+            backing: self.narrow.backing(),
+        }
+    }
+
+    /// Starts the grace time, in which running conversations are adopted, at `now_ns`. The first burst does it if nobody
+    /// else has.
+    pub fn start_grace(&mut self, now_ns: u64) {
+        let now = self.clock.advance(now_ns);
+        self.grace_end_ns = Some(now.steady_ns.saturating_add(self.grace_ns));
+    }
+
+    #[inline]
+    fn advance(&mut self, now_ns: u64) -> Moment {
+        if self.grace_end_ns.is_none() {
+            self.start_grace(now_ns);
+        }
+        self.clock.advance(now_ns)
+    }
+
+    /// Judges `frames`, all received on `ingress`, into the first places of `verdicts`.
+    ///
+    /// `now_ns` is the time since 1970. Events are pushed, not published. Per frame: one line of the flow table when its
+    /// conversation is known, and the allowlist's lines when it isn't or the policy changed. Frames beyond
+    /// [`BURST_FRAMES_MAX`] or the length of `verdicts` are not looked at: the caller keeps to both.
+    pub fn judge<F: Frame, S: EventSink>(
+        &mut self,
+        ingress: Ingress,
+        now_ns: u64,
+        frames: &[F],
+        policy: PolicyView<'_>,
+        events: &mut S,
+        verdicts: &mut [Verdict],
+    ) {
+        let moment = self.advance(now_ns);
+        self.parse_all(ingress, frames);
+        let segment = policy.segment(ingress.segment);
+        let mut burst = Burst {
+            policy,
+            mode: segment.mode,
+            sender: ingress.side,
+            moment,
+            now: moment.tick(),
+            in_grace: self.grace_end_ns.is_none_or(|end| moment.steady_ns < end),
+            grace_ns: self.grace_ns,
+            roll_call: self.roll_call,
+            events,
+            counts: &mut self.counts,
+            denied: &mut self.denied,
+        };
+        let parsed = self.parsed.iter().take(frames.len());
+        for (verdict, parsed) in verdicts.iter_mut().zip(parsed) {
+            let headers = match &parsed.headers {
+                Ok(headers) => headers,
+                Err(malformed) => {
+                    let refused = Judgement::Refuse((*malformed).into());
+                    *verdict = match refused.verdict(burst.mode) {
+                        // Learning a contradiction is impossible; it passes, and counts.
+                        Verdict::Allow(_) => Verdict::WouldDeny((*malformed).into()),
+                        other => other,
+                    };
+                    continue;
+                }
+            };
+            let infrastructure = segment.infrastructure;
+            let unconditional = match headers.class {
+                FrameClass::Ordinary => false,
+                FrameClass::Arp => infrastructure.arp,
+                FrameClass::NeighbourDiscovery => infrastructure.neighbour_discovery,
+                FrameClass::LinkLocal => infrastructure.link_local,
+            };
+            if unconditional {
+                *verdict = Verdict::Allow(Basis::Infrastructure);
+                continue;
+            }
+            let seen = Seen { headers, hash: parsed.hash, frame_bytes: parsed.frame_bytes };
+            *verdict = match headers.key {
+                FlowKey::Narrow(key) => burst.track(&mut self.narrow, key, &seen),
+                FlowKey::Wide(key) => burst.track(&mut self.wide, key, &seen),
+            };
+        }
+    }
+
+    /// First pass: headers, hash, and the flow table's lines on their way.
+    #[inline]
+    fn parse_all<F: Frame>(&mut self, ingress: Ingress, frames: &[F]) {
+        for frame in frames.iter().take(PREFETCH_AHEAD) {
+            frame.prefetch();
+        }
+        for (at, (frame, parsed)) in frames.iter().zip(self.parsed.iter_mut()).enumerate() {
+            if let Some(ahead) = frames.get(at + PREFETCH_AHEAD) {
+                ahead.prefetch();
+            }
+            parsed.frame_bytes = frame.frame_bytes();
+            parsed.headers = parse(frame.head(), parsed.frame_bytes, ingress);
+            match &parsed.headers {
+                Ok(Headers { key: FlowKey::Narrow(key), .. }) => {
+                    parsed.hash = self.narrow.hash(key);
+                    self.narrow.prefetch(parsed.hash);
+                }
+                Ok(Headers { key: FlowKey::Wide(key), .. }) => {
+                    parsed.hash = self.wide.hash(key);
+                    self.wide.prefetch(parsed.hash);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Looks at as much of the flow tables as is due since the last call, at most `lines_max` lines of each, so that the
+    /// sweep comes round about every two seconds. `control_epoch` is
+    /// [`loadlock_exchange::WorkerExchange::control_epoch`]: when it moves, every live conversation is reported again. A
+    /// move during such a roll-call starts another one afterwards.
+    pub fn age<S: EventSink>(
+        &mut self,
+        now_ns: u64,
+        lines_max: usize,
+        generation: u64,
+        control_epoch: u64,
+        events: &mut S,
+    ) {
+        let now = self.advance(now_ns);
+        let calling = self.narrow_round.calling || self.wide_round.calling;
+        if control_epoch != self.control_epoch && !calling {
+            self.control_epoch = control_epoch;
+            self.roll_call ^= Flags::ROLL_CALL;
+            self.narrow_round.call();
+            self.wide_round.call();
+            self.narrow.restart_sweep();
+            self.wide.restart_sweep();
+        }
+        let mut ageing = Ageing {
+            now,
+            generation: generation as u16,
+            roll_call: self.roll_call,
+            timeouts: &self.timeouts,
+            events,
+            counts: &mut self.counts,
+            refused: false,
+        };
+        ageing.sweep_due(&mut self.narrow, &mut self.narrow_round, lines_max);
+        ageing.sweep_due(&mut self.wide, &mut self.wide_round, lines_max);
+    }
+
+    /// Ends every conversation and reports it; for the end of a replay.
+    pub fn end_all<S: EventSink>(&mut self, events: &mut S) {
+        let mut ageing = Ageing {
+            now: self.clock.now(),
+            generation: 0,
+            roll_call: self.roll_call,
+            timeouts: &TickTimeouts::none(),
+            events,
+            counts: &mut self.counts,
+            refused: false,
+        };
+        self.narrow.restart_sweep();
+        self.wide.restart_sweep();
+        ageing.sweep(&mut self.narrow, usize::MAX);
+        ageing.sweep(&mut self.wide, usize::MAX);
+    }
+
+    /// Writes this pipeline's counters into a worker's values.
+    pub fn fill(&self, values: &mut [u64; WORKER_COUNTERS]) {
+        let counts = &self.counts;
+        values[WorkerCounter::FlowsNarrow as usize] = self.narrow.length() as u64;
+        values[WorkerCounter::FlowsWide as usize] = self.wide.length() as u64;
+        values[WorkerCounter::FlowsStarted as usize] = counts.flows_started;
+        values[WorkerCounter::FlowsEnded as usize] = counts.flows_ended;
+        values[WorkerCounter::FlowsRefused as usize] = counts.flows_refused;
+        values[WorkerCounter::EventsSent as usize] = counts.events_sent;
+        values[WorkerCounter::EventsRefused as usize] = counts.events_refused;
+        values[WorkerCounter::DeniedUnreported as usize] = counts.denied_unreported;
+    }
+}

@@ -1,0 +1,137 @@
+//! What became of one burst, added to the port's counters after transmission.
+
+use loadlock_exchange::{DropReason, PortBlock, PortTally};
+
+use crate::verdict::Verdict;
+
+/// Counts of one burst, kept by the worker and used again for the next.
+#[derive(Default)]
+pub struct BurstTally {
+    tally: PortTally,
+    denials: bool,
+}
+
+impl BurstTally {
+    /// An empty tally.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Counts a frame that came in with this verdict. An allowed one counts as forwarded, until
+    /// [`BurstTally::not_transmitted`] says otherwise.
+    #[inline]
+    pub fn count(&mut self, verdict: Verdict, frame_bytes: u32) {
+        self.tally.received_packets += 1;
+        self.tally.received_bytes += u64::from(frame_bytes);
+        match verdict {
+            Verdict::Deny(reason) => {
+                self.tally.dropped[reason as usize] += 1;
+                self.denials = true;
+                return;
+            }
+            Verdict::WouldDeny(reason) => {
+                self.tally.would_deny[reason as usize] += 1;
+                self.denials = true;
+            }
+            Verdict::Allow(_) => {}
+        }
+        self.tally.forwarded_packets += 1;
+        self.tally.forwarded_bytes += u64::from(frame_bytes);
+    }
+
+    /// Counts a frame that was to be forwarded and that the transmit queue didn't take.
+    pub fn not_transmitted(&mut self, frame_bytes: u32) {
+        self.tally.forwarded_packets -= 1;
+        self.tally.forwarded_bytes -= u64::from(frame_bytes);
+        self.tally.dropped[DropReason::TransmitRefused as usize] += 1;
+        self.denials = true;
+    }
+
+    /// The counts so far.
+    #[must_use]
+    pub fn tally(&self) -> &PortTally {
+        &self.tally
+    }
+
+    /// Adds the counts to the port's block and starts again at zero.
+    #[inline]
+    pub fn flush(&mut self, block: &PortBlock) {
+        block.add(&self.tally, self.denials);
+        if self.denials {
+            *self = Self::default();
+        } else {
+            self.tally.received_packets = 0;
+            self.tally.received_bytes = 0;
+            self.tally.forwarded_packets = 0;
+            self.tally.forwarded_bytes = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loadlock_exchange::RuleId;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::verdict::Basis;
+
+    fn verdict() -> impl Strategy<Value = Verdict> {
+        let reason = || prop::sample::select(DropReason::ALL);
+        prop_oneof![
+            Just(Verdict::Allow(Basis::Learning)),
+            Just(Verdict::Allow(Basis::Infrastructure)),
+            (1u32..9).prop_map(|number| Verdict::Allow(Basis::Rule(RuleId::new(number).unwrap()))),
+            reason().prop_map(Verdict::WouldDeny),
+            reason().prop_map(Verdict::Deny),
+        ]
+    }
+
+    proptest! {
+        /// Received = forwarded + dropped, in each burst and in the block; bytes too, of what is forwarded.
+        #[test]
+        fn every_frame_is_forwarded_or_dropped(
+            bursts in prop::collection::vec(
+                prop::collection::vec((verdict(), 60u32..1515, any::<bool>()), 0..64), 0..8),
+        ) {
+            let block = PortBlock::default();
+            let mut tally = BurstTally::new();
+            let mut expected = PortTally::default();
+            for burst in bursts {
+                for &(verdict, frame_bytes, transmitted) in &burst {
+                    tally.count(verdict, frame_bytes);
+                    expected.received_packets += 1;
+                    expected.received_bytes += u64::from(frame_bytes);
+                    if let Verdict::WouldDeny(reason) = verdict {
+                        expected.would_deny[reason as usize] += 1;
+                    }
+                    match verdict {
+                        Verdict::Deny(reason) => expected.dropped[reason as usize] += 1,
+                        _ if transmitted => {
+                            expected.forwarded_packets += 1;
+                            expected.forwarded_bytes += u64::from(frame_bytes);
+                        }
+                        _ => {
+                            tally.not_transmitted(frame_bytes);
+                            expected.dropped[DropReason::TransmitRefused as usize] += 1;
+                        }
+                    }
+                }
+                let burst = tally.tally();
+                prop_assert_eq!(
+                    burst.received_packets,
+                    burst.forwarded_packets + burst.dropped_packets()
+                );
+                tally.flush(&block);
+                prop_assert_eq!(tally.tally(), &PortTally::default());
+            }
+            let total = block.tally();
+            prop_assert_eq!(
+                total.received_packets,
+                total.forwarded_packets + total.dropped_packets()
+            );
+            prop_assert_eq!(total, expected);
+        }
+    }
+}

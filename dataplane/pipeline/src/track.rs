@@ -1,0 +1,304 @@
+//! One frame and its conversation: hit, miss, TCP's course, reports.
+
+use loadlock_exchange::{DropReason, Event, EventFlags, EventKind, Mode, PolicyView};
+use loadlock_packet::{FlowKey, Headers, Kind, MacAddress, Opening, Side, TcpFlags};
+
+use crate::clock::Moment;
+use crate::decide::{Judgement, judge_again, judge_first};
+use crate::denied::{DeniedKey, DeniedReports};
+use crate::entry::{Entry, Flags, State, TableKey, Tick};
+use crate::report::{Counts, EventSink, event, send};
+use crate::storage::Zeroed;
+use crate::table::Table;
+use crate::verdict::{Cached, Verdict};
+
+/// What stays the same for a burst, and where its reports go.
+pub(crate) struct Burst<'a, S> {
+    pub policy: PolicyView<'a>,
+    pub mode: Mode,
+    pub sender: Side,
+    pub moment: Moment,
+    pub now: Tick,
+    pub in_grace: bool,
+    pub grace_ns: u64,
+    pub roll_call: u8,
+    pub events: &'a mut S,
+    pub counts: &'a mut Counts,
+    pub denied: &'a mut DeniedReports,
+}
+
+/// One frame that has a key.
+pub(crate) struct Seen<'a> {
+    pub headers: &'a Headers,
+    pub hash: u64,
+    pub frame_bytes: u32,
+}
+
+const COURSE: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
+
+impl<S: EventSink> Burst<'_, S> {
+    #[inline]
+    fn generation(&self) -> u16 {
+        self.policy.generation() as u16
+    }
+
+    /// The verdict on one frame, from its conversation's line if there is one.
+    #[inline]
+    pub fn track<K: TableKey>(&mut self, table: &mut Table<K>, key: K, seen: &Seen<'_>) -> Verdict
+    where
+        Entry<K>: Zeroed,
+    {
+        let Some(line) = table.find(&key, seen.hash) else {
+            return self.miss(table, key, seen);
+        };
+        let entry = table.get_mut(line);
+        let plain = entry.generation == self.generation()
+            && !seen.headers.tcp_flags.any(COURSE)
+            && entry.state.is_settled()
+            && !entry.flags.unreported()
+            && !entry.verdict.is_would_deny();
+        if plain {
+            self.count(entry, seen);
+            return entry.verdict.verdict();
+        }
+        self.hit(table, line, seen)
+    }
+
+    #[inline]
+    fn count<K>(&self, entry: &mut Entry<K>, seen: &Seen<'_>) {
+        let from = self.sender as usize;
+        entry.packets[from] = entry.packets[from].wrapping_add(1);
+        entry.bytes[from] += u64::from(seen.frame_bytes);
+        entry.last_seen = self.now;
+        entry.macs[from] = seen.headers.source_mac;
+    }
+
+    /// A hit that isn't plain: the policy changed, TCP's course goes on, or there is something to report.
+    #[cold]
+    fn hit<K: TableKey>(&mut self, table: &mut Table<K>, line: usize, seen: &Seen<'_>) -> Verdict
+    where
+        Entry<K>: Zeroed,
+    {
+        let generation = self.generation();
+        let entry = table.get_mut(line);
+        let key = entry.key;
+        let mut over = entry.state == State::OVER;
+        if !over && entry.generation != generation {
+            let judgement = judge_again(&self.policy, &key.flow_key(), entry.flags);
+            match judgement.verdict(self.mode) {
+                Verdict::Deny(_) => over = true,
+                verdict => {
+                    entry.generation = generation;
+                    entry.verdict = Cached::from(verdict);
+                }
+            }
+        }
+        if over {
+            self.end(entry);
+            table.remove(line);
+            // The frame may begin a conversation of its own, by another rule.
+            return self.miss(table, key, seen);
+        }
+        if key.flow_key().tail().kind() == Kind::Tcp {
+            if seen.headers.opening == Opening::May && self.begins_anew(entry) {
+                return self.begin_anew(entry, seen);
+            }
+            self.tcp_course(entry, seen.headers.tcp_flags);
+        }
+        if entry.flags.unreported() {
+            self.report_start(entry);
+        }
+        self.count(entry, seen);
+        let verdict = entry.verdict.verdict();
+        if let Verdict::WouldDeny(reason) = verdict {
+            self.deny(verdict, reason, seen);
+        }
+        verdict
+    }
+
+    /// Does a SYN on this line begin another conversation with the same key? Not when its initiator repeats it, or sends one
+    /// into the open connection, which the responder answers with a challenge (RFC 5961).
+    fn begins_anew<K>(&self, entry: &Entry<K>) -> bool {
+        let by_initiator =
+            entry.flags.initiator() == self.sender && !entry.flags.has(Flags::MIDSTREAM);
+        let closing =
+            entry.state == State::TCP_CLOSING || entry.flags.any(Flags::FIN_A | Flags::FIN_B);
+        !by_initiator || closing
+    }
+
+    /// A SYN that isn't the known initiator's needs a rule of its own direction; denied, it leaves the running
+    /// conversation alone.
+    fn begin_anew<K: TableKey>(&mut self, entry: &mut Entry<K>, seen: &Seen<'_>) -> Verdict {
+        let key = entry.key.flow_key();
+        let judgement = judge_first(&self.policy, &key, self.sender, Opening::May, false);
+        let verdict = judgement.verdict(self.mode);
+        if let Verdict::Deny(reason) | Verdict::WouldDeny(reason) = verdict {
+            return self.deny(verdict, reason, seen);
+        }
+        self.end(entry);
+        *entry = self.entry(entry.key, verdict, false, seen);
+        self.start(entry, seen);
+        verdict
+    }
+
+    fn tcp_course<K>(&mut self, entry: &mut Entry<K>, flags: TcpFlags) {
+        if flags.has(TcpFlags::RST) {
+            entry.state = State::TCP_CLOSING;
+            return;
+        }
+        if entry.state == State::TCP_OPENING && flags.has(TcpFlags::ACK) {
+            let answered = flags.has(TcpFlags::SYN) && self.sender != entry.flags.initiator();
+            if answered {
+                entry.flags.set(Flags::HANDSHAKE);
+            }
+            // An initiator that goes on without an answer passing here has it another way (asymmetric routing).
+            if answered || !flags.has(TcpFlags::SYN) {
+                entry.state = State::TCP_OPEN;
+            }
+        }
+        if flags.has(TcpFlags::FIN) {
+            entry.flags.set(Flags::fin(self.sender));
+            if entry.flags.has(Flags::FIN_A | Flags::FIN_B) {
+                entry.state = State::TCP_CLOSING;
+            }
+        }
+    }
+
+    /// The first frame of a conversation.
+    #[cold]
+    fn miss<K: TableKey>(&mut self, table: &mut Table<K>, key: K, seen: &Seen<'_>) -> Verdict
+    where
+        Entry<K>: Zeroed,
+    {
+        let adopting = self.in_grace || table.adopts(self.moment.steady_ns);
+        let opening = seen.headers.opening;
+        let judgement = judge_first(&self.policy, &key.flow_key(), self.sender, opening, adopting);
+        let verdict = judgement.verdict(self.mode);
+        if let Verdict::Deny(reason) | Verdict::WouldDeny(reason) = verdict {
+            self.deny(verdict, reason, seen);
+        }
+        if !verdict.forwards() {
+            return verdict;
+        }
+        let met_running = opening == Opening::MayNot || matches!(judgement, Judgement::Adopt(_));
+        let mut entry = self.entry(key, verdict, met_running, seen);
+        if met_running && !adopting {
+            entry.flags.set(Flags::AFTER_GRACE);
+        }
+        match table.insert(entry, seen.hash) {
+            Some(line) => self.start(table.get_mut(line), seen),
+            None => {
+                self.counts.flows_refused += 1;
+                table.refused(self.moment.steady_ns.saturating_add(self.grace_ns));
+            }
+        }
+        verdict
+    }
+
+    /// A new line for the conversation that `seen` begins, or is the first seen of.
+    fn entry<K: TableKey>(
+        &self,
+        key: K,
+        verdict: Verdict,
+        met_running: bool,
+        seen: &Seen<'_>,
+    ) -> Entry<K> {
+        let tcp_flags = seen.headers.tcp_flags;
+        let kind = key.flow_key().tail().kind();
+        let begins = seen.headers.opening == Opening::May;
+        let state = match kind {
+            Kind::Tcp if begins => State::TCP_OPENING,
+            Kind::Tcp if tcp_flags.any(TcpFlags::RST) => State::TCP_CLOSING,
+            Kind::Tcp => State::TCP_OPEN,
+            Kind::Udp => State::UDP,
+            Kind::Icmp => State::ICMP,
+            _ => State::OTHER,
+        };
+        // A SYN-ACK and an ICMP answer say that the other side asked.
+        let syn_ack = tcp_flags.has(TcpFlags::SYN | TcpFlags::ACK);
+        let answers = !begins && (kind == Kind::Icmp || syn_ack);
+        let initiator = if answers { self.sender.other() } else { self.sender };
+        let mut flags = Flags::new(initiator, self.roll_call);
+        if met_running {
+            flags.set(Flags::MIDSTREAM);
+        }
+        if syn_ack {
+            flags.set(Flags::HANDSHAKE);
+        }
+        if tcp_flags.any(TcpFlags::FIN) {
+            flags.set(Flags::fin(self.sender));
+        }
+        Entry {
+            key,
+            bytes: [0; 2],
+            packets: [0; 2],
+            last_seen: self.now,
+            verdict: Cached::from(verdict),
+            generation: self.generation(),
+            state,
+            flags,
+            macs: [MacAddress([0; 6]); 2],
+        }
+    }
+
+    /// Counts and reports a conversation's first frame.
+    fn start<K: TableKey>(&mut self, entry: &mut Entry<K>, seen: &Seen<'_>) {
+        self.counts.flows_started += 1;
+        entry.macs[self.sender.other() as usize] = seen.headers.destination_mac;
+        self.count(entry, seen);
+        self.report_start(entry);
+    }
+
+    fn report_start<K: TableKey>(&mut self, entry: &mut Entry<K>) {
+        let event = event(EventKind::Started, entry, self.moment.clock_ns);
+        if send(self.events, self.counts, &event) {
+            entry.flags.clear(Flags::UNREPORTED);
+        } else {
+            entry.flags.set(Flags::UNREPORTED);
+        }
+    }
+
+    fn end<K: TableKey>(&mut self, entry: &Entry<K>) {
+        self.counts.flows_ended += 1;
+        let event = event(EventKind::Ended, entry, self.moment.clock_ns);
+        send(self.events, self.counts, &event);
+    }
+
+    /// Reports a frame that is dropped, or would be, unless its like was reported lately. Returns `verdict`.
+    fn deny(&mut self, verdict: Verdict, reason: DropReason, seen: &Seen<'_>) -> Verdict {
+        let key = seen.headers.key;
+        let denied = DeniedKey {
+            words: key.words(),
+            narrow: matches!(key, FlowKey::Narrow(_)),
+            sender: self.sender,
+            reason,
+        };
+        let due = self.denied.count(&denied, seen.hash, seen.frame_bytes, self.now);
+        let Some(due) = due else {
+            self.counts.denied_unreported += 1;
+            return verdict;
+        };
+        let by_sender = |value: u32| {
+            let mut pair = [0; 2];
+            pair[self.sender as usize] = u64::from(value);
+            pair
+        };
+        let mut macs = [seen.headers.source_mac; 2];
+        macs[self.sender.other() as usize] = seen.headers.destination_mac;
+        let event = Event {
+            kind: EventKind::Denied(reason),
+            time_ns: self.moment.clock_ns,
+            key,
+            initiator: self.sender,
+            flags: EventFlags { forwarded: verdict.forwards(), ..EventFlags::default() },
+            rule: None,
+            packets: by_sender(due.packets),
+            bytes: by_sender(due.bytes),
+            macs,
+        };
+        if send(self.events, self.counts, &event) {
+            self.denied.reported(due, self.now);
+        }
+        verdict
+    }
+}

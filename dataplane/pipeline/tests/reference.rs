@@ -1,0 +1,174 @@
+//! The pipeline against the slow model, over random packets, policies, modes and times.
+
+mod support;
+
+use loadlock_exchange::{Event, EventKind, Mode, RuleOptions, WorkerCounter};
+use loadlock_packet::{Kind, Network, Side};
+use loadlock_pipeline::Capacity;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use support::model::{Model, Story};
+use support::strategy::{packet, side};
+use support::{Packet, ROUND_NS, Rig, Rule, START_NS, Sort, segment};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Burst(Vec<Packet>),
+    /// Time passes, and no sweep.
+    Moment(u64),
+    /// Time passes, and the sweep comes round.
+    Wait(u64),
+    /// Another policy: which of the rules are in it.
+    Policy(Mode, u16),
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    (
+        prop::sample::select(Sort::ALL.to_vec()),
+        side(),
+        prop::option::of(1u8..3),
+        1u8..3,
+        prop::sample::select(vec![80u16, 1000]),
+        any::<[bool; 3]>(),
+    )
+        .prop_map(|(sort, client_side, client, server, port, options)| {
+            let service = match sort {
+                Sort::Ping4 => 0x0800,
+                Sort::Unreachable4 => 0x0300,
+                Sort::Gre4 => 47,
+                Sort::Profinet => 0x8892,
+                _ => port,
+            };
+            let [client_opens, server_opens, midstream] = options;
+            let options = RuleOptions { client_opens, server_opens, midstream };
+            Rule { number: 1, sort, client_side, client, server, service, options }
+        })
+}
+
+/// Up to sixteen rules with different keys.
+fn rules() -> impl Strategy<Value = Vec<Rule>> {
+    vec(rule(), 0..16).prop_map(|mut rules| {
+        let key =
+            |rule: &Rule| (rule.sort, rule.client_side, rule.client, rule.server, rule.service);
+        rules.sort_by_key(key);
+        rules.dedup_by_key(|rule| key(rule));
+        for (at, rule) in rules.iter_mut().enumerate() {
+            rule.number = at as u32 + 1;
+        }
+        rules
+    })
+}
+
+fn mode() -> impl Strategy<Value = Mode> {
+    prop::sample::select(vec![Mode::Enforce, Mode::Enforce, Mode::Monitor, Mode::Learn])
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => side().prop_flat_map(|side| vec(packet(side), 1..6)).prop_map(Step::Burst),
+        1 => (1u64..900).prop_map(|ms| Step::Moment(ms * 1_000_000)),
+        2 => (4000u64..30_000).prop_map(|ms| Step::Wait(ms * 1_000_000)),
+        1 => (mode(), any::<u16>()).prop_map(|(mode, mask)| Step::Policy(mode, mask)),
+    ]
+}
+
+fn chosen(rules: &[Rule], mask: u16) -> Vec<Rule> {
+    let in_mask = |(at, rule): (usize, &Rule)| (mask >> at & 1 == 1).then_some(*rule);
+    rules.iter().enumerate().filter_map(in_mask).collect()
+}
+
+/// Reads an event back into the model's terms.
+fn story(event: &Event) -> Option<Story> {
+    let ended = match event.kind {
+        EventKind::Started => false,
+        EventKind::Ended => true,
+        _ => return None,
+    };
+    let [a, b] = [Side::A, Side::B].map(|side| event.key.endpoint(side));
+    let host = |network: Network| match network {
+        Network::Ip(std::net::IpAddr::V4(ip)) => ip.octets()[3],
+        Network::Ip(std::net::IpAddr::V6(ip)) => ip.octets()[15],
+        Network::Link { mac, .. } => mac.0[5],
+    };
+    let v6 = matches!(a.network, Network::Ip(ip) if ip.is_ipv6());
+    let sort = match event.key.tail().kind() {
+        Kind::Tcp if v6 => Sort::Tcp6,
+        Kind::Tcp => Sort::Tcp4,
+        Kind::Udp if v6 => Sort::Udp6,
+        Kind::Udp => Sort::Udp4,
+        Kind::Icmp if [a.service, b.service].contains(&0x0300) => Sort::Unreachable4,
+        Kind::Icmp => Sort::Ping4,
+        Kind::OtherIp => Sort::Gre4,
+        _ => Sort::Profinet,
+    };
+    let flags = event.flags;
+    Some(Story {
+        ended,
+        sort,
+        hosts: [host(a.network), host(b.network)],
+        services: [a.service, b.service],
+        initiator: event.initiator,
+        circumstances: [flags.midstream, flags.after_grace, flags.handshake],
+        rule: event.rule,
+        packets: event.packets,
+    })
+}
+
+fn compare(capacity: [usize; 2], mode: Mode, rules: Vec<Rule>, steps: &[Step]) {
+    let [narrow, wide] = capacity;
+    let mut rig = Rig::new(Capacity { narrow, wide }, segment(mode), &rules);
+    let mut model = Model::new(capacity, mode, rules.clone(), START_NS);
+    for (number, step) in steps.iter().enumerate() {
+        match step {
+            Step::Burst(packets) => {
+                let frames: Vec<_> = packets.iter().map(Packet::frame).collect();
+                let verdicts = rig.burst(packets[0].from, &frames);
+                for (packet, verdict) in packets.iter().zip(verdicts) {
+                    let expected = model.judge(packet);
+                    assert_eq!(verdict, expected, "step {number}: {packet:?}");
+                }
+            }
+            Step::Moment(ns) => rig.now_ns += ns,
+            Step::Wait(ns) => {
+                rig.wait(*ns);
+                model.now_ns = rig.now_ns - ROUND_NS;
+                model.sweep();
+                model.now_ns = rig.now_ns;
+                model.sweep();
+            }
+            Step::Policy(mode, mask) => {
+                model.mode = *mode;
+                model.rules = chosen(&rules, *mask);
+                rig.publish(segment(*mode), &model.rules);
+                model.generation += 1;
+            }
+        }
+        model.now_ns = rig.now_ns;
+        assert_eq!(rig.flows(), model.flows() as u64, "step {number}: {step:?}");
+        let mut told: Vec<Story> = rig.ring.drain().iter().filter_map(story).collect();
+        let mut expected = std::mem::take(&mut model.stories);
+        told.sort();
+        expected.sort();
+        assert_eq!(told, expected, "step {number}: {step:?}");
+    }
+    assert_eq!(rig.counter(WorkerCounter::FlowsRefused), model.refused);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn agrees_with_the_model(mode in mode(), rules in rules(), steps in vec(step(), 1..60)) {
+        compare([1000, 1000], mode, rules, &steps);
+    }
+
+    #[test]
+    fn agrees_with_the_model_in_a_full_table(
+        capacity in [0usize..5, 0usize..5],
+        mode in mode(),
+        rules in rules(),
+        steps in vec(step(), 1..60),
+    ) {
+        compare(capacity, mode, rules, &steps);
+    }
+}

@@ -1,0 +1,345 @@
+//! The verdict as DESIGN.md states it, without any of the pipeline's tricks: a map of conversations and a list of rules.
+
+use std::collections::HashMap;
+
+use loadlock_exchange::{DropReason, Mode, RuleId};
+use loadlock_packet::Side;
+use loadlock_pipeline::{Basis, Verdict};
+
+use super::packet::{Packet, Sort, flags};
+use super::rule::Rule;
+use super::{SECOND_NS, TIMEOUTS};
+
+/// Sort, hosts and service fields, side A's first.
+pub type Key = (Sort, [u8; 2], [u16; 2]);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    Opening,
+    Open,
+    Closing,
+    Stateless,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flow {
+    initiator: Side,
+    midstream: bool,
+    after_grace: bool,
+    handshake: bool,
+    course: Course,
+    fins: [bool; 2],
+    seen_ns: u64,
+    verdict: Verdict,
+    generation: u64,
+    packets: [u64; 2],
+}
+
+/// What the model says happened to a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Story {
+    pub ended: bool,
+    pub sort: Sort,
+    pub hosts: [u8; 2],
+    pub services: [u16; 2],
+    pub initiator: Side,
+    /// Midstream, after grace, handshake.
+    pub circumstances: [bool; 3],
+    pub rule: Option<RuleId>,
+    pub packets: [u64; 2],
+}
+
+pub struct Model {
+    flows: HashMap<Key, Flow>,
+    /// Narrow and wide.
+    capacity: [usize; 2],
+    grace_end_ns: u64,
+    adopting_until_ns: [u64; 2],
+    pub now_ns: u64,
+    pub mode: Mode,
+    pub rules: Vec<Rule>,
+    pub generation: u64,
+    pub stories: Vec<Story>,
+    pub refused: u64,
+}
+
+fn ticks(ns: u64) -> u64 {
+    ns >> 24
+}
+
+fn can_open(packet: &Packet) -> bool {
+    if packet.sort.is_tcp() {
+        packet.flags & (flags::SYN | flags::ACK | flags::RST | flags::FIN) == flags::SYN
+    } else {
+        !packet.answer
+    }
+}
+
+/// The key of a packet.
+pub fn key(packet: &Packet) -> Key {
+    let services = match packet.sort {
+        Sort::Ping4 => {
+            let asker = if packet.answer { packet.from.other() } else { packet.from } as usize;
+            let mut services = [0x0800; 2];
+            services[asker] = packet.ports[asker];
+            services
+        }
+        Sort::Unreachable4 => {
+            let mut services = [0; 2];
+            services[packet.from.other() as usize] = 0x0300;
+            services
+        }
+        Sort::Gre4 => [47; 2],
+        Sort::Profinet => [0x8892; 2],
+        _ => packet.ports,
+    };
+    (packet.sort, packet.hosts, services)
+}
+
+impl Model {
+    pub fn new(capacity: [usize; 2], mode: Mode, rules: Vec<Rule>, start_ns: u64) -> Self {
+        Self {
+            flows: HashMap::new(),
+            capacity,
+            grace_end_ns: start_ns + TIMEOUTS.grace_ns,
+            adopting_until_ns: [0; 2],
+            now_ns: start_ns,
+            mode,
+            rules,
+            generation: 1,
+            stories: Vec::new(),
+            refused: 0,
+        }
+    }
+
+    pub fn flows(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// The rule with the client on `side`: the one for exactly this client before the one for any.
+    fn rule(&self, (sort, hosts, services): Key, side: Side) -> Option<&Rule> {
+        let (client, server) = (side as usize, side.other() as usize);
+        let fits = |rule: &&Rule| {
+            // Ping and unreachable are one kind to the appliance; the service tells them apart.
+            let icmp = |sort| matches!(sort, Sort::Ping4 | Sort::Unreachable4);
+            (rule.sort == sort || icmp(rule.sort) && icmp(sort))
+                && rule.client_side == side
+                && rule.server == hosts[server]
+                && rule.service == services[server]
+                && rule.client.is_none_or(|host| host == hosts[client])
+        };
+        let exact = self.rules.iter().filter(fits).find(|rule| rule.client.is_some());
+        exact.or_else(|| self.rules.iter().find(fits))
+    }
+
+    fn by_mode(&self, judgement: Result<RuleId, DropReason>) -> Verdict {
+        match (judgement, self.mode) {
+            (Ok(rule), _) => Verdict::Allow(Basis::Rule(rule)),
+            (Err(_), Mode::Learn) => Verdict::Allow(Basis::Learning),
+            (Err(reason), Mode::Monitor) => Verdict::WouldDeny(reason),
+            (Err(reason), Mode::Enforce) => Verdict::Deny(reason),
+        }
+    }
+
+    /// Judges a packet that belongs to no conversation. The flag: met running.
+    fn first(&self, packet: &Packet, adopting: bool) -> (Result<RuleId, DropReason>, bool) {
+        let key = key(packet);
+        let forward = self.rule(key, packet.from);
+        let reverse = self.rule(key, packet.from.other());
+        let opens = can_open(packet);
+        if opens {
+            if let Some(rule) = forward.filter(|rule| rule.options.client_opens) {
+                return (Ok(rule.id()), false);
+            }
+            if let Some(rule) = reverse.filter(|rule| rule.options.server_opens) {
+                return (Ok(rule.id()), false);
+            }
+        }
+        let icmp = matches!(packet.sort, Sort::Ping4 | Sort::Unreachable4);
+        let maybe_running = !opens || !(packet.sort.is_tcp() || icmp);
+        let taken =
+            |rule: &&Rule| (!opens && rule.options.midstream) || (maybe_running && adopting);
+        if let Some(rule) = [forward, reverse].into_iter().flatten().find(taken) {
+            return (Ok(rule.id()), true);
+        }
+        let reason = match (forward.or(reverse), opens) {
+            (None, _) => DropReason::NoRule,
+            (Some(_), true) => DropReason::WrongDirection,
+            (Some(_), false) => DropReason::NotOpened,
+        };
+        (Err(reason), !opens)
+    }
+
+    /// Judges a conversation again after a change of policy.
+    fn again(&self, key: Key, flow: &Flow) -> Result<RuleId, DropReason> {
+        let forward = self.rule(key, flow.initiator);
+        let reverse = self.rule(key, flow.initiator.other());
+        let permits = forward
+            .filter(|rule| flow.midstream || rule.options.client_opens)
+            .or(reverse.filter(|rule| flow.midstream || rule.options.server_opens));
+        match permits {
+            Some(rule) => Ok(rule.id()),
+            None if forward.or(reverse).is_some() => Err(DropReason::WrongDirection),
+            None => Err(DropReason::NoRule),
+        }
+    }
+
+    pub fn judge(&mut self, packet: &Packet) -> Verdict {
+        let key = key(packet);
+        let Some(mut flow) = self.flows.get(&key).copied() else {
+            return self.begin(packet);
+        };
+        if flow.generation != self.generation {
+            let verdict = self.by_mode(self.again(key, &flow));
+            if !verdict.forwards() {
+                self.end(key);
+                return self.begin(packet);
+            }
+            flow.generation = self.generation;
+            flow.verdict = verdict;
+            self.flows.insert(key, flow);
+        }
+        if packet.sort.is_tcp() && can_open(packet) {
+            let repeated = flow.initiator == packet.from && !flow.midstream;
+            let closing = flow.course == Course::Closing || flow.fins != [false; 2];
+            if !repeated || closing {
+                let (judgement, _) = self.first(packet, false);
+                let verdict = self.by_mode(judgement);
+                if matches!(verdict, Verdict::Allow(_)) {
+                    self.end(key);
+                    self.insert(packet, verdict, false, false);
+                }
+                return verdict;
+            }
+        }
+        if packet.sort.is_tcp() {
+            advance(&mut flow, packet);
+        }
+        flow.seen_ns = self.now_ns;
+        flow.packets[packet.from as usize] += 1;
+        self.flows.insert(key, flow);
+        flow.verdict
+    }
+
+    /// The first packet of a conversation.
+    fn begin(&mut self, packet: &Packet) -> Verdict {
+        let table = usize::from(!packet.sort.is_narrow());
+        let in_table = self.flows.keys().filter(|key| key.0.is_narrow() == packet.sort.is_narrow());
+        let full = in_table.count() >= self.capacity[table];
+        let adopting =
+            self.now_ns < self.grace_end_ns || full || self.now_ns < self.adopting_until_ns[table];
+        let (judgement, met_running) = self.first(packet, adopting);
+        let verdict = self.by_mode(judgement);
+        if verdict.forwards() {
+            if full {
+                self.refused += 1;
+                self.adopting_until_ns[table] = self.now_ns + TIMEOUTS.grace_ns;
+            } else {
+                self.insert(packet, verdict, met_running, met_running && !adopting);
+            }
+        }
+        verdict
+    }
+
+    fn insert(&mut self, packet: &Packet, verdict: Verdict, midstream: bool, after_grace: bool) {
+        let tcp = packet.sort.is_tcp();
+        let has = |bits: u8| tcp && packet.flags & bits == bits;
+        let syn_ack = has(flags::SYN | flags::ACK);
+        let answers = packet.answer || syn_ack;
+        let mut fins = [false; 2];
+        fins[packet.from as usize] = has(flags::FIN);
+        let mut packets = [0; 2];
+        packets[packet.from as usize] = 1;
+        let flow = Flow {
+            initiator: if answers { packet.from.other() } else { packet.from },
+            midstream,
+            after_grace,
+            handshake: syn_ack,
+            course: match () {
+                () if !tcp => Course::Stateless,
+                () if can_open(packet) => Course::Opening,
+                () if has(flags::RST) => Course::Closing,
+                () => Course::Open,
+            },
+            fins,
+            seen_ns: self.now_ns,
+            verdict,
+            generation: self.generation,
+            packets,
+        };
+        self.flows.insert(key(packet), flow);
+        self.tell(key(packet), &flow, false);
+    }
+
+    fn end(&mut self, key: Key) {
+        if let Some(flow) = self.flows.remove(&key) {
+            self.tell(key, &flow, true);
+        }
+    }
+
+    fn tell(&mut self, (sort, hosts, services): Key, flow: &Flow, ended: bool) {
+        self.stories.push(Story {
+            ended,
+            sort,
+            hosts,
+            services,
+            initiator: flow.initiator,
+            circumstances: [flow.midstream, flow.after_grace, flow.handshake],
+            rule: flow.verdict.rule(),
+            packets: flow.packets,
+        });
+    }
+
+    /// The sweep came round.
+    pub fn sweep(&mut self) {
+        let now = ticks(self.now_ns);
+        let over: Vec<Key> = self
+            .flows
+            .iter()
+            .filter(|(key, flow)| now - ticks(flow.seen_ns) >= ticks(timeout_ns(key.0, flow)))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in over {
+            self.end(key);
+        }
+    }
+}
+
+fn timeout_ns(sort: Sort, flow: &Flow) -> u64 {
+    let timeout_ns = match (flow.course, sort) {
+        (Course::Stateless, Sort::Udp4 | Sort::Udp6) => TIMEOUTS.udp_ns,
+        (Course::Stateless, Sort::Ping4 | Sort::Unreachable4) => TIMEOUTS.icmp_ns,
+        (Course::Stateless, _) => TIMEOUTS.other_ns,
+        _ if flow.fins != [false; 2] => TIMEOUTS.tcp_closing_ns,
+        (Course::Opening, _) => TIMEOUTS.tcp_opening_ns,
+        (Course::Open, _) => TIMEOUTS.tcp_open_ns,
+        (Course::Closing, _) => TIMEOUTS.tcp_closing_ns,
+    };
+    assert!(timeout_ns > SECOND_NS);
+    timeout_ns
+}
+
+/// The table of TCP's course in DESIGN.md.
+fn advance(flow: &mut Flow, packet: &Packet) {
+    let has = |bits: u8| packet.flags & bits == bits;
+    if has(flags::RST) {
+        flow.course = Course::Closing;
+        return;
+    }
+    if flow.course == Course::Opening && has(flags::ACK) {
+        match (has(flags::SYN), packet.from == flow.initiator) {
+            (true, false) => {
+                flow.handshake = true;
+                flow.course = Course::Open;
+            }
+            (true, true) => {}
+            (false, _) => flow.course = Course::Open,
+        }
+    }
+    if has(flags::FIN) {
+        flow.fins[packet.from as usize] = true;
+        if flow.fins == [true; 2] {
+            flow.course = Course::Closing;
+        }
+    }
+}
