@@ -1,0 +1,442 @@
+//! Every key of the configuration file: name, range, default, unit, meaning.
+//!
+//! Nothing but data. [`crate::reference`] prints it, [`crate::scope`] enforces it.
+
+use crate::schema::{CORE_MAX, Default, Key, Kind, PathRule, Repeated, Shape, Table};
+
+/// A DPDK process has at most 32 ports (`RTE_MAX_ETHPORTS`).
+pub(crate) const PORTS_MAX: usize = 32;
+/// Each segment takes two ports.
+pub(crate) const SEGMENTS_MAX: usize = PORTS_MAX / 2;
+/// One queue pair of every port per worker; more than this no supported card gives us on all ports.
+pub(crate) const WORKERS_MAX: usize = 32;
+
+/// All tables, in the order of the reference.
+pub(crate) static TABLES: &[&Table] = &[&DATAPLANE, &EXCHANGE, &FLOWS, &PORT, &SEGMENT, &CONTROL];
+
+const fn integer(
+    name: &'static str,
+    (minimum, maximum): (u64, u64),
+    default: u64,
+    unit: &'static str,
+    meaning: &'static str,
+) -> Key {
+    shaped(name, (minimum, maximum), Shape::Any, default, unit, meaning)
+}
+
+const fn shaped(
+    name: &'static str,
+    (minimum, maximum): (u64, u64),
+    shape: Shape,
+    default: u64,
+    unit: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key {
+        name,
+        kind: Kind::Integer { minimum, maximum, shape },
+        default: Default::Integer(default),
+        unit,
+        meaning,
+        examples: &[],
+    }
+}
+
+const fn text(name: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Key {
+    Key { name, kind, default: Default::Text(default), unit: "", meaning, examples: &[] }
+}
+
+const fn required(
+    name: &'static str,
+    kind: Kind,
+    examples: &'static [&'static str],
+    meaning: &'static str,
+) -> Key {
+    Key { name, kind, default: Default::Required, unit: "", meaning, examples }
+}
+
+pub(crate) static DATAPLANE: Table = Table {
+    name: "dataplane",
+    repeated: None,
+    meaning: "The process loadlock-dataplane: its cores, its memory, its queues.",
+    keys: &[
+        shaped(
+            "main_core",
+            (0, CORE_MAX),
+            Shape::Core,
+            0,
+            "",
+            "CPU of the housekeeping thread (EAL's main lcore). It forwards nothing, so it may share its core with \
+             control.core, but never with a worker.",
+        ),
+        required(
+            "worker_cores",
+            Kind::Cores { count_max: WORKERS_MAX },
+            &["[1]"],
+            "CPUs of the workers: one pinned, busy-polling thread each. Every port gets one queue pair per worker. Keep \
+             these cores free of everything else (isolcpus or a cpuset), and on the NUMA node of the cards.",
+        ),
+        integer(
+            "burst_packets",
+            (4, 64),
+            32,
+            "frames",
+            "Most frames taken from a receive queue at a time. Larger bursts are cheaper per frame and add latency.",
+        ),
+        text(
+            "file_prefix",
+            Kind::Name { underscore: true },
+            "loadlock",
+            "Prefix of EAL's runtime files. Two dataplanes on one machine need two prefixes.",
+        ),
+        Key {
+            name: "hugepages",
+            kind: Kind::Flag,
+            default: Default::Flag(true),
+            unit: "",
+            meaning: "false runs EAL with --no-huge: for functional tests only. No speed is ever quoted without \
+                      hugepages.",
+            examples: &[],
+        },
+        text(
+            "hugepage_dir",
+            Kind::Path(PathRule::AbsoluteOrEmpty("EAL finds the mount itself")),
+            "",
+            "Mount point of the hugetlbfs to take memory from, where a machine has several.",
+        ),
+        shaped(
+            "memory_mib",
+            (64, 1_048_576),
+            Shape::OrZero("worked out from the pool and table sizes"),
+            0,
+            "MiB",
+            "Memory that EAL reserves at start.",
+        ),
+        integer(
+            "mbufs",
+            (1024, 16_777_215),
+            32_768,
+            "buffers",
+            "Packet buffers in the one pool that all ports share. It must fill every descriptor of every queue and the \
+             workers' caches; too few is an error that says how many are needed. 2^n - 1 uses memory best.",
+        ),
+        integer(
+            "mbuf_cache",
+            (0, 512),
+            256,
+            "buffers",
+            "Buffers that each worker keeps to itself, so that it seldom goes to the shared pool.",
+        ),
+        integer(
+            "mbuf_data_bytes",
+            (1152, 65_535),
+            2176,
+            "bytes",
+            "Data room of a buffer, 128 bytes of headroom included. A whole frame (mtu + 26 bytes of Ethernet header, two \
+             VLAN tags and checksum) must fit behind the headroom.",
+        ),
+        integer(
+            "rx_descriptors",
+            (64, 8192),
+            1024,
+            "descriptors",
+            "Length of each receive queue. The device may round it up.",
+        ),
+        integer(
+            "tx_descriptors",
+            (64, 8192),
+            1024,
+            "descriptors",
+            "Length of each transmit queue. The device may round it up.",
+        ),
+        integer(
+            "tx_retries",
+            (0, 1000),
+            4,
+            "tries",
+            "Extra tries for the frames that a full transmit queue didn't take. What is left then is dropped and counted.",
+        ),
+        text(
+            "rss",
+            Kind::Choice(&["symmetric", "device"]),
+            "symmetric",
+            "How frames are spread over several workers. symmetric: the card must hash both directions of an IP pair to the \
+             same worker, or the start is refused. device: trust the device's own way (virtual devices, tests). Without \
+             effect with one worker.",
+        ),
+        text(
+            "clock",
+            Kind::Choice(&["tsc", "capture"]),
+            "tsc",
+            "tsc: the CPU's time stamp counter. capture: time is the timestamp in the capture file, and both ports of a \
+             segment are processed in timestamp order; needs one worker and only net_pcap ports that read files.",
+        ),
+        integer(
+            "policy_wait_ms",
+            (0, 600_000),
+            10_000,
+            "ms",
+            "How long the dataplane waits at its start for control's first policy. 0: not at all.",
+        ),
+        integer(
+            "latency_sample_bursts",
+            (1, 65_536),
+            64,
+            "bursts",
+            "One burst in this many is timed from receive to transmit.",
+        ),
+        integer(
+            "age_step_entries",
+            (1, 65_536),
+            64,
+            "entries",
+            "Flow entries looked at for expiry per ageing step. More expires sooner and adds jitter.",
+        ),
+    ],
+};
+
+pub(crate) static EXCHANGE: Table = Table {
+    name: "exchange",
+    repeated: None,
+    meaning: "The one memory region that the dataplane and control share.",
+    keys: &[
+        text(
+            "path",
+            Kind::Path(PathRule::Absolute),
+            "/dev/shm/loadlock/exchange",
+            "File behind the region. It belongs on a memory file system (tmpfs, hugetlbfs): on a disk the kernel would write \
+             it back while workers run.",
+        ),
+        shaped(
+            "event_ring_events",
+            (1024, 16_777_216),
+            Shape::PowerOfTwo,
+            65_536,
+            "events",
+            "Length of each worker's event ring. A full ring never stops a frame: the event is counted as refused and \
+             reported again later.",
+        ),
+        integer(
+            "rule_capacity",
+            (1024, 4_194_304),
+            131_072,
+            "rules",
+            "Most rules of one policy. A larger policy is refused before it is published.",
+        ),
+    ],
+};
+
+pub(crate) static FLOWS: Table = Table {
+    name: "flows",
+    repeated: None,
+    meaning: "The flow tables of the workers, and how long a silent conversation stays in them.",
+    keys: &[
+        integer(
+            "narrow_capacity",
+            (1024, 67_108_864),
+            262_144,
+            "entries",
+            "IPv4 conversations per worker, 64 bytes each. Beyond it allowed frames are still forwarded, each by its own \
+             look-up of the policy.",
+        ),
+        integer(
+            "wide_capacity",
+            (1024, 33_554_432),
+            65_536,
+            "entries",
+            "IPv6 and non-IP conversations per worker, 128 bytes each. Beyond it the same holds.",
+        ),
+        integer(
+            "tcp_half_open_s",
+            (1, 3600),
+            30,
+            "s",
+            "Silence after which a TCP conversation without a finished handshake is forgotten.",
+        ),
+        integer(
+            "tcp_established_s",
+            (60, 31_536_000),
+            432_000,
+            "s",
+            "Silence after which an established TCP conversation is forgotten. The default is 5 days: tools keep \
+             connections open over idle weekends.",
+        ),
+        integer(
+            "tcp_closing_s",
+            (1, 3600),
+            120,
+            "s",
+            "Silence after which a TCP conversation that saw FIN or RST is forgotten.",
+        ),
+        integer(
+            "udp_s",
+            (1, 86_400),
+            180,
+            "s",
+            "Silence after which a UDP conversation is forgotten.",
+        ),
+        integer(
+            "icmp_s",
+            (1, 86_400),
+            30,
+            "s",
+            "Silence after which an ICMP or ICMPv6 conversation is forgotten.",
+        ),
+        integer(
+            "other_s",
+            (1, 86_400),
+            600,
+            "s",
+            "Silence after which any other conversation is forgotten (other IP protocols, non-IP).",
+        ),
+        integer(
+            "midstream_grace_s",
+            (0, 86_400),
+            120,
+            "s",
+            "For this long after the start (or the return from bypass), TCP and UDP conversations that already run are \
+             adopted if a rule matches in either direction. 0: never.",
+        ),
+        integer(
+            "denied_report_s",
+            (1, 3600),
+            10,
+            "s",
+            "A denied conversation is reported at most once in this time by each worker. Every denied frame is counted.",
+        ),
+    ],
+};
+
+pub(crate) static PORT: Table = Table {
+    name: "port",
+    repeated: Some(Repeated { minimum: 2, maximum: PORTS_MAX, shown: 2 }),
+    meaning: "One [[port]] for each network port: 2 to 32 of them, because DPDK limits a process to 32. Each belongs to \
+              exactly one side of one segment.",
+    keys: &[
+        required(
+            "name",
+            Kind::Name { underscore: false },
+            &["\"fab-a\"", "\"fab-b\""],
+            "Name of the port in counters, logs and the API. No two ports share one.",
+        ),
+        required(
+            "device",
+            Kind::Device,
+            &["\"0000:3b:00.0\"", "\"0000:3b:00.1\""],
+            "What is behind the port: the PCI address of a card bound to vfio-pci (or of a bifurcated driver such as mlx5), \
+             or a virtual driver of DPDK. No two ports share a PCI address.",
+        ),
+        integer(
+            "mtu",
+            (68, 9702),
+            1500,
+            "bytes",
+            "Largest payload of an Ethernet frame. The two ports of a segment need the same, and mbuf_data_bytes must hold \
+             it.",
+        ),
+        Key {
+            name: "options",
+            kind: Kind::Options,
+            default: Default::Absent,
+            unit: "",
+            meaning: "Options of a virtual driver, listed below. A value may not contain a comma, an equals sign, square \
+                      brackets, spaces or control characters, because DPDK's argument syntax has no escape for them. \
+                      Relative paths count from the folder of this file.",
+            examples: &[],
+        },
+    ],
+};
+
+pub(crate) static SEGMENT: Table = Table {
+    name: "segment",
+    repeated: Some(Repeated { minimum: 1, maximum: SEGMENTS_MAX, shown: 1 }),
+    meaning: "One [[segment]] for each protected link: two ports between which frames pass, 1 to 16 of them.",
+    keys: &[
+        required(
+            "name",
+            Kind::Name { underscore: false },
+            &["\"fab\""],
+            "Name of the segment in rules, logs and the API. No two segments share one.",
+        ),
+        required(
+            "side_a",
+            Kind::PortReference,
+            &["\"fab-a\""],
+            "Name of the port on the one side, by habit that of the protected devices.",
+        ),
+        required(
+            "side_b",
+            Kind::PortReference,
+            &["\"fab-b\""],
+            "Name of the port on the other side.",
+        ),
+        text(
+            "mode",
+            Kind::Choice(&["learn", "monitor", "enforce"]),
+            "learn",
+            "What holds until a mode is set through the API or the command line. learn: forward all and learn. monitor: \
+             forward all and report what would be denied. enforce: forward only what a rule allows.",
+        ),
+        Key {
+            name: "infrastructure",
+            kind: Kind::Choices(&["arp", "nd", "link-local"]),
+            default: Default::Texts(&["arp", "nd", "link-local"]),
+            unit: "",
+            meaning: "Frame classes that pass in every mode without a rule. arp: ARP. nd: IPv6 neighbour and router \
+                      discovery (hop limit 255). link-local: destinations 01:80:c2:00:00:00 to 0f (STP, LLDP, LACP, EAPOL).",
+            examples: &[],
+        },
+    ],
+};
+
+pub(crate) static CONTROL: Table = Table {
+    name: "control",
+    repeated: None,
+    meaning: "The process `loadlock control`: learning, policy, store, API.",
+    keys: &[
+        shaped(
+            "core",
+            (0, CORE_MAX),
+            Shape::Core,
+            0,
+            "",
+            "CPU of the thread that drains the event rings and learns. It may equal dataplane.main_core, never a worker core.",
+        ),
+        text(
+            "socket",
+            Kind::Path(PathRule::Socket),
+            "/run/loadlock/control.sock",
+            "Unix socket of the API, which the command line talks to.",
+        ),
+        text(
+            "store",
+            Kind::Path(PathRule::File),
+            "/var/lib/loadlock/loadlock.db",
+            "SQLite file with policy versions, evidence, devices and audit. It belongs on a disk that survives a power cut.",
+        ),
+        integer(
+            "version_interval_s",
+            (1, 86_400),
+            60,
+            "s",
+            "While learning, newly learned rules become a stored policy version at most this often.",
+        ),
+        integer(
+            "flow_view_capacity",
+            (1000, 10_000_000),
+            100_000,
+            "conversations",
+            "Live conversations kept for `loadlock flows`. Those beyond it are missing from the view; forwarding isn't \
+             affected.",
+        ),
+        text(
+            "log",
+            Kind::Choice(&["error", "warn", "info", "debug"]),
+            "info",
+            "Least severe message that control logs.",
+        ),
+    ],
+};
+
+#[cfg(test)]
+mod tests;

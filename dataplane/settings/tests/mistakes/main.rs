@@ -1,0 +1,5 @@
+//! One test for each kind of mistake: that it is found, where, and under which key.
+
+mod between_keys;
+mod file;
+mod single_keys;
