@@ -1,0 +1,135 @@
+//! How the process can fail, and with which exit code.
+
+use std::fmt;
+use std::io;
+
+use loadlock_dpdk::{
+    EalError, Errno, FindPortError, LaunchError, MempoolError, PortError, WorkerExit, WorkerOutcome,
+};
+use loadlock_exchange::RegionError;
+use loadlock_settings::{MachineError, SettingsErrors};
+
+/// The exit codes, as `--help` shows them.
+pub const EXIT_CODES: &str = "Exit codes:
+  0  ended in order (SIGTERM, SIGINT)
+  2  wrong command line
+  3  configuration or machine: every mistake is listed
+  4  DPDK couldn't start: cores, hugepages, memory
+  5  a port couldn't be opened or started
+  6  the exchange couldn't be made or opened
+  7  a worker died";
+
+/// Why the process ends.
+#[derive(Debug)]
+pub enum Failure {
+    /// Mistakes in the configuration, or it doesn't fit the machine.
+    Settings(SettingsErrors),
+    /// The machine doesn't say what it has.
+    Machine(MachineError),
+    /// DPDK doesn't start.
+    Eal(EalError),
+    /// No packet buffers.
+    Mempool(MempoolError),
+    /// A configured port isn't there.
+    PortMissing {
+        /// Its name in the configuration.
+        port: String,
+        /// What DPDK says.
+        source: FindPortError,
+    },
+    /// A port can't be configured or started.
+    Port {
+        /// Its name in the configuration.
+        port: String,
+        /// What DPDK says.
+        source: PortError,
+    },
+    /// A port's counters can't be read at the start.
+    PortState {
+        /// Its name in the configuration.
+        port: String,
+        /// What DPDK says.
+        source: Errno,
+    },
+    /// `clock = "capture"` needs the timestamps of net_pcap, and there are none.
+    NoCaptureTime,
+    /// No memory for a flow table.
+    FlowTable {
+        /// Which worker's.
+        worker: usize,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The kernel gives no random numbers for the hash seed.
+    Random(io::Error),
+    /// The exchange.
+    Exchange(RegionError),
+    /// The workers couldn't be started.
+    Launch(LaunchError),
+    /// Signals can't be received.
+    Signals(ctrlc::Error),
+    /// Workers that ended by a panic.
+    Workers(Vec<WorkerExit>),
+}
+
+impl Failure {
+    /// As [`EXIT_CODES`] says.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Settings(_) | Self::Machine(_) => 3,
+            Self::Eal(_)
+            | Self::Mempool(_)
+            | Self::FlowTable { .. }
+            | Self::Random(_)
+            | Self::Launch(_)
+            | Self::Signals(_) => 4,
+            Self::PortMissing { .. }
+            | Self::Port { .. }
+            | Self::PortState { .. }
+            | Self::NoCaptureTime => 5,
+            Self::Exchange(_) => 6,
+            Self::Workers(_) => 7,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settings(errors) => errors.fmt(f),
+            Self::Machine(error) => error.fmt(f),
+            Self::Eal(error) => error.fmt(f),
+            Self::Mempool(error) => error.fmt(f),
+            Self::PortMissing { port, source } => write!(f, "port {port}: {source}"),
+            Self::Port { port, source } => write!(f, "port {port}: {source}"),
+            Self::PortState { port, source } => {
+                write!(f, "port {port}: its counters can't be read: {source}; check the driver")
+            }
+            Self::NoCaptureTime => f.write_str(
+                "`dataplane.clock` is \"capture\", but no port gives capture times; use net_pcap ports with `rx_pcap`, or \
+                 `clock = \"tsc\"`",
+            ),
+            Self::FlowTable { worker, source } => write!(
+                f,
+                "no memory for the flow tables of worker {worker}: {source}; lower `flows.narrow_capacity` or \
+                 `flows.wide_capacity`, or give the machine more memory"
+            ),
+            Self::Random(error) => {
+                write!(f, "/dev/urandom gives no seed for the hash: {error}; mount /dev")
+            }
+            Self::Exchange(error) => error.fmt(f),
+            Self::Launch(error) => error.fmt(f),
+            Self::Signals(error) => {
+                write!(f, "signals can't be received: {error}; start it from another supervisor")
+            }
+            Self::Workers(exits) => {
+                for exit in exits {
+                    if let WorkerOutcome::Panicked { message } = &exit.outcome {
+                        write!(f, "the worker on core {} died: {message}; ", exit.thread.core)?;
+                    }
+                }
+                f.write_str("its frames were no longer forwarded; restart, and report this message")
+            }
+        }
+    }
+}

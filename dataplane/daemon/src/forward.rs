@@ -1,0 +1,86 @@
+//! One burst from verdict to counter.
+
+use loadlock_dpdk::{Burst, MAX_BURST, TxQueue};
+use loadlock_exchange::{DropReason, Policy, PolicyImage, PortBlock, WorkerExchange};
+use loadlock_packet::Ingress;
+use loadlock_pipeline::{BURST_FRAMES_MAX, BurstTally, Pipeline, Verdict};
+
+use crate::worker::Tuning;
+
+const _: () = assert!(MAX_BURST <= BURST_FRAMES_MAX);
+
+/// The bursts and verdicts of a worker, used again and again.
+pub struct Forwarder {
+    burst: Burst,
+    denied: Burst,
+    verdicts: [Verdict; MAX_BURST],
+    tally: BurstTally,
+    /// Holds until the first publication: the configured modes, without a rule.
+    closed: Policy,
+    closed_image: PolicyImage,
+}
+
+impl Forwarder {
+    /// Empty bursts of the configured size.
+    pub fn new(closed_image: PolicyImage, tuning: &Tuning) -> Self {
+        let closed = Policy::read(closed_image.words()).unwrap_or_else(|_| Policy::none());
+        Self {
+            burst: Burst::with_capacity(tuning.burst_packets),
+            denied: Burst::with_capacity(tuning.burst_packets),
+            verdicts: [Verdict::Deny(DropReason::NoRule); MAX_BURST],
+            tally: BurstTally::new(),
+            closed,
+            closed_image,
+        }
+    }
+
+    /// The burst to receive into; empty between two calls of [`Forwarder::count`].
+    pub fn burst(&mut self) -> &mut Burst {
+        &mut self.burst
+    }
+
+    /// Gives every frame of the burst its verdict and takes the denied ones out.
+    pub fn judge(
+        &mut self,
+        ingress: Ingress,
+        now_ns: u64,
+        exchange: &mut WorkerExchange,
+        pipeline: &mut Pipeline,
+    ) {
+        let policy = match exchange.policy.enter() {
+            Some(policy) => policy,
+            None => self.closed.view(self.closed_image.words(), 0),
+        };
+        let verdicts = &mut self.verdicts;
+        pipeline.judge(ingress, now_ns, &self.burst, policy, &mut exchange.events, verdicts);
+        exchange.events.publish();
+        let mut any_denied = false;
+        for (frame, verdict) in self.burst.iter().zip(verdicts.iter()) {
+            self.tally.count(*verdict, frame.frame_bytes());
+            any_denied |= !verdict.forwards();
+        }
+        if any_denied {
+            self.burst.divert(&mut self.denied, |index, _| verdicts[index].forwards());
+            self.denied.free_all();
+        }
+    }
+
+    /// Transmits the rest, trying again `retries` times; what the queue doesn't take then is dropped and counted.
+    pub fn transmit(&mut self, queue: &mut TxQueue, retries: u16) {
+        for _ in 0..=retries {
+            if self.burst.is_empty() {
+                return;
+            }
+            queue.send(&mut self.burst);
+        }
+        for frame in self.burst.iter() {
+            self.tally.not_transmitted(frame.frame_bytes());
+        }
+        self.burst.free_all();
+    }
+
+    /// Adds the burst to the counters of the port it came from.
+    pub fn count(&mut self, port: &PortBlock) {
+        self.tally.flush(port);
+    }
+}

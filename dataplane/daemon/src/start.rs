@@ -1,0 +1,156 @@
+//! From settings to running workers, and back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use loadlock_dpdk::{Eal, Task, TimestampField, TscClock};
+use loadlock_exchange::{
+    Adopted, DataplaneExchange, DataplaneState, PolicyImage, WorkerExchange, seed,
+};
+use loadlock_pipeline::{Backing, Pipeline};
+use loadlock_settings::{Clock, PortIndex, Settings};
+
+use crate::clock::WallClock;
+use crate::exit::Failure;
+use crate::housekeeping::watch;
+use crate::ports::{self, Ports};
+use crate::worker::{Lanes, Tuning, Worker};
+
+/// Runs the dataplane until SIGTERM or SIGINT, or until a worker dies.
+pub fn run(settings: &Settings) -> Result<(), Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let on_signal = stop.clone();
+    ctrlc::set_handler(move || on_signal.store(true, Ordering::Relaxed))
+        .map_err(Failure::Signals)?;
+    let mut exchange = DataplaneExchange::open(&settings.exchange.path, settings.dimensions())
+        .map_err(Failure::Exchange)?;
+    say_adopted(&exchange);
+    let eal = Eal::init(&ports::eal_config(settings)).map_err(Failure::Eal)?;
+    let clock = WallClock::new(TscClock::new(&eal));
+    let Ports { ports, queues } = ports::open(&eal, settings)?;
+    let order = match settings.dataplane.clock {
+        Clock::Tsc => None,
+        Clock::Capture => Some(TimestampField::lookup(&eal).ok_or(Failure::NoCaptureTime)?),
+    };
+    let mut workers = Vec::new();
+    let lanes = queues.into_iter().map(|pairs| lanes(settings, pairs));
+    for (worker, (lanes, exchange)) in lanes.zip(exchange.take_workers()).enumerate() {
+        workers.push(make_worker(settings, worker, lanes, exchange, clock)?);
+    }
+    wait_for_policy(&exchange, settings.dataplane.policy_wait, &stop);
+    let tasks = workers.into_iter().map(|worker| {
+        let stop = stop.clone();
+        Box::new(move || match order {
+            None => worker.run(&stop),
+            Some(time) => worker.run_ordered(&stop, time),
+        }) as Task
+    });
+    let running = eal.run_workers(tasks.collect()).map_err(Failure::Launch)?;
+    exchange.set_state(DataplaneState::Running);
+    eprintln!(
+        "loadlock-dataplane: running: {} segments, {} workers, exchange {} ({} MiB)",
+        settings.segments.len(),
+        settings.dataplane.worker_cores.len(),
+        settings.exchange.path.display(),
+        exchange.bytes() >> 20,
+    );
+    watch(settings, &exchange, &ports, &running, clock, &stop)?;
+    exchange.set_state(DataplaneState::Stopping);
+    stop.store(true, Ordering::Relaxed);
+    let exits = running.join();
+    for mut port in ports {
+        if let Err(error) = port.stop() {
+            eprintln!("loadlock-dataplane: {error}");
+        }
+    }
+    let died = exits
+        .iter()
+        .any(|exit| matches!(exit.outcome, loadlock_dpdk::WorkerOutcome::Panicked { .. }));
+    if died { Err(Failure::Workers(exits)) } else { Ok(()) }
+}
+
+fn say_adopted(exchange: &DataplaneExchange) {
+    match exchange.adopted() {
+        Adopted::Policy { generation, version } => eprintln!(
+            "loadlock-dataplane: policy version {version} (generation {}) is in force from the first packet on",
+            generation.0
+        ),
+        Adopted::Nothing => {}
+        Adopted::Damaged(error) => eprintln!(
+            "loadlock-dataplane: the policy left in the exchange is damaged ({error}) and is not used; waiting for control"
+        ),
+    }
+}
+
+/// One worker's queue pairs, with the side and peer of each port.
+fn lanes(
+    settings: &Settings,
+    pairs: Vec<(loadlock_dpdk::RxQueue, loadlock_dpdk::TxQueue)>,
+) -> Lanes {
+    let (receive, transmit) = pairs.into_iter().unzip();
+    let ports = (0..settings.ports.len()).map(PortIndex);
+    let ingress: Vec<_> = ports.clone().map(|port| settings.ingress(port)).collect();
+    let peer = ports
+        .map(|port| {
+            let (segment, _) = settings.segment_of(port);
+            let segment = &settings.segments[segment];
+            if segment.side_a == port { segment.side_b.0 } else { segment.side_a.0 }
+        })
+        .collect();
+    Lanes { receive, transmit, ingress, peer }
+}
+
+fn make_worker(
+    settings: &Settings,
+    number: usize,
+    lanes: Lanes,
+    exchange: WorkerExchange,
+    clock: WallClock,
+) -> Result<Worker, Failure> {
+    let dataplane = &settings.dataplane;
+    let seed = seed().map_err(Failure::Random)?;
+    let pipeline = Pipeline::new(
+        settings.flows.capacity(),
+        &settings.flows.timeouts(),
+        seed,
+        dataplane.hugepages,
+    )
+    .map_err(|source| Failure::FlowTable { worker: number, source })?;
+    let status = pipeline.status();
+    if dataplane.hugepages && status.backing == Backing::OrdinaryPages {
+        eprintln!(
+            "loadlock-dataplane: the flow tables of worker {number} ({} MiB) lie on ordinary pages, since too few hugepages \
+             are free; forwarding is slower: raise /proc/sys/vm/nr_hugepages and restart",
+            status.table_bytes >> 20
+        );
+    }
+    // Nothing in an image without rules can be too much for a slot.
+    let closed = PolicyImage::compile(0, &settings.segment_policies(), &[], seed, 0)
+        .unwrap_or_else(|error| unreachable!("a policy without rules compiles: {error}"));
+    let tuning = Tuning {
+        burst_packets: usize::from(dataplane.burst_packets),
+        transmit_retries: dataplane.tx_retries,
+        latency_sample_bursts: dataplane.latency_sample_bursts,
+        age_step_entries: dataplane.age_step_entries as usize,
+    };
+    Ok(Worker::new(lanes, exchange, pipeline, closed, clock, tuning))
+}
+
+/// Gives control time to publish, so that the first packet is judged by the last approved policy. Without one, the
+/// configured modes hold with an empty allowlist.
+fn wait_for_policy(exchange: &DataplaneExchange, patience: Duration, stop: &AtomicBool) {
+    exchange.set_state(DataplaneState::Waiting);
+    let deadline = Instant::now() + patience;
+    while !exchange.has_policy() && !stop.load(Ordering::Relaxed) {
+        if Instant::now() >= deadline {
+            eprintln!(
+                "loadlock-dataplane: no policy after {} s; the configured modes hold, without rules, until control publishes \
+                 one: check that `loadlock control` runs with the same configuration",
+                patience.as_secs()
+            );
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,139 @@
+//! A worker: one pinned core that polls its queues, judges, transmits and counts.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use loadlock_dpdk::{RxQueue, TxQueue};
+use loadlock_exchange::{PolicyImage, WORKER_COUNTERS, WorkerCounter, WorkerExchange};
+use loadlock_packet::Ingress;
+use loadlock_pipeline::Pipeline;
+
+use crate::clock::WallClock;
+use crate::forward::Forwarder;
+
+/// Queue pairs of one worker and where they belong, by the ports' indexes.
+pub struct Lanes {
+    /// Receive queues.
+    pub receive: Vec<RxQueue>,
+    /// Transmit queues.
+    pub transmit: Vec<TxQueue>,
+    /// Segment and side of each port.
+    pub ingress: Vec<Ingress>,
+    /// Index of the port on the other side of its segment.
+    pub peer: Vec<usize>,
+}
+
+/// How a worker does its work.
+#[derive(Clone, Copy)]
+pub struct Tuning {
+    /// Most frames of a receive burst.
+    pub burst_packets: usize,
+    /// Extra tries to transmit.
+    pub transmit_retries: u16,
+    /// One burst in this many is timed.
+    pub latency_sample_bursts: u32,
+    /// Flow entries looked at per ageing step.
+    pub age_step_entries: usize,
+}
+
+/// Everything one worker owns.
+pub struct Worker {
+    pub(crate) lanes: Lanes,
+    pub(crate) exchange: WorkerExchange,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) forwarder: Forwarder,
+    pub(crate) clock: WallClock,
+    pub(crate) tuning: Tuning,
+    chores_due_cycles: u64,
+    chores_every_cycles: u64,
+    values: [u64; WORKER_COUNTERS],
+}
+
+impl Worker {
+    /// Puts a worker together. `closed` is the policy that holds until control has published one.
+    pub fn new(
+        lanes: Lanes,
+        exchange: WorkerExchange,
+        pipeline: Pipeline,
+        closed: PolicyImage,
+        clock: WallClock,
+        tuning: Tuning,
+    ) -> Self {
+        let forwarder = Forwarder::new(closed, &tuning);
+        Self {
+            lanes,
+            exchange,
+            pipeline,
+            forwarder,
+            clock,
+            tuning,
+            chores_due_cycles: 0,
+            // Ten thousand times a second: with the default step that is 640,000 flow entries a second.
+            chores_every_cycles: clock.hz() / 10_000,
+            values: [0; WORKER_COUNTERS],
+        }
+    }
+
+    /// Polls until `stop` is set. No allocation, lock or system call in here.
+    pub fn run(mut self, stop: &AtomicBool) {
+        while !stop.load(Ordering::Relaxed) {
+            for port in 0..self.lanes.receive.len() {
+                self.poll(port);
+            }
+            let cycles = self.clock.cycles();
+            if cycles.0 >= self.chores_due_cycles {
+                self.chores_due_cycles = cycles.0 + self.chores_every_cycles;
+                self.chores(self.clock.ns(cycles));
+            }
+        }
+        self.chores(self.clock.ns(self.clock.cycles()));
+    }
+
+    /// Takes one burst from a port through to the other side.
+    fn poll(&mut self, port: usize) {
+        let received = self.lanes.receive[port].receive(self.forwarder.burst());
+        if received == 0 {
+            self.values[WorkerCounter::EmptyPolls as usize] += 1;
+            return;
+        }
+        let arrived = self.clock.cycles();
+        let now_ns = self.clock.ns(arrived);
+        self.forward(port, now_ns);
+        let bursts = &mut self.values[WorkerCounter::Bursts as usize];
+        *bursts += 1;
+        if bursts.is_multiple_of(u64::from(self.tuning.latency_sample_bursts)) {
+            let spent = self.clock.cycles().since(arrived);
+            self.exchange.latency().record(spent.0);
+        }
+    }
+
+    /// Judges and transmits what is in the forwarder's burst.
+    pub(crate) fn forward(&mut self, port: usize, now_ns: u64) {
+        let ingress = self.lanes.ingress[port];
+        let transmit = &mut self.lanes.transmit[self.lanes.peer[port]];
+        self.forwarder.judge(ingress, now_ns, &mut self.exchange, &mut self.pipeline);
+        self.forwarder.transmit(transmit, self.tuning.transmit_retries);
+        self.forwarder.count(&self.exchange.ports()[port]);
+    }
+
+    /// What needs doing now and then: ageing, heartbeat, counters.
+    pub(crate) fn chores(&mut self, now_ns: u64) {
+        let epoch = self.exchange.control_epoch();
+        let generation = self.exchange.policy.enter().map_or(0, |policy| policy.generation());
+        self.pipeline.age(
+            now_ns,
+            self.tuning.age_step_entries,
+            generation,
+            epoch,
+            &mut self.exchange.events,
+        );
+        self.exchange.events.publish();
+        self.pipeline.fill(&mut self.values);
+        self.values[WorkerCounter::Generation as usize] = generation;
+        self.values[WorkerCounter::HeartbeatNs as usize] = self.clock.ns(self.clock.cycles());
+        self.exchange.counters().store(&self.values);
+    }
+
+    pub(crate) fn count_burst(&mut self) {
+        self.values[WorkerCounter::Bursts as usize] += 1;
+    }
+}
