@@ -1,0 +1,215 @@
+//! What is known of a conversation or a key.
+
+use loadlock_exchange::{Event, EventKind};
+use loadlock_packet::{Kind, Side};
+
+/// From what the direction of a rule was taken, the weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Basis {
+    /// Nothing but the last resort: the lower port is the service, and side B's if both are the same.
+    Assumed = 0,
+    /// Who sent the first packet.
+    FirstPacket = 1,
+    /// The conversation answers a request: an ICMP reply, or a station's answer to a multicast.
+    Answer = 2,
+    /// One port is used by several peers or several ports of one peer.
+    FanIn = 3,
+    /// A TCP handshake.
+    Handshake = 4,
+}
+
+impl Basis {
+    /// Every basis, the weakest first.
+    pub const ALL: [Self; 5] =
+        [Self::Assumed, Self::FirstPacket, Self::Answer, Self::FanIn, Self::Handshake];
+
+    /// The reason of a learned rule, in words.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Assumed => {
+                "learned; direction assumed: it was met running, and the lower port is taken for the service"
+            }
+            Self::FirstPacket => "learned; direction from the first packet",
+            Self::Answer => "learned; direction from the request that it answers",
+            Self::FanIn => {
+                "learned; direction from fan-in: several peers or ports use this one port"
+            }
+            Self::Handshake => "learned; direction from the TCP handshake",
+        }
+    }
+}
+
+/// What was seen of one key, or of one conversation whose direction is open. Pairs name side A first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// The earliest event, in ns since 1970.
+    pub first_seen_ns: u64,
+    /// The latest event, in ns since 1970.
+    pub last_seen_ns: u64,
+    /// Conversations that were reported as begun. 0: known only from repeated reports, or from an end.
+    pub conversations: u64,
+    /// Packets from each side.
+    pub packets: [u64; 2],
+    /// Frame bytes from each side, without FCS.
+    pub bytes: [u64; 2],
+    /// Each side was seen to send the first packet of a conversation, and needs the right to.
+    pub opened: [bool; 2],
+    /// Each side was seen to send anything.
+    pub spoke: [bool; 2],
+    /// Each side is a multicast or broadcast station, which only ever receives.
+    pub group: [bool; 2],
+    /// In one conversation, both sides spoke.
+    pub answered: bool,
+    /// In one TCP conversation, the server accepted.
+    pub handshake: bool,
+    /// Was met running after the grace time, and needs the right to.
+    pub after_grace: bool,
+    /// Hours of the day (UTC) in which it was seen; bit 0 is 0:00 to 0:59.
+    pub hours: u32,
+    /// Days of the week (UTC) on which it was seen; bit 0 is Monday.
+    pub weekdays: u8,
+    /// From what the direction was taken; `None` as long as it is open.
+    pub basis: Option<Basis>,
+}
+
+const NS_PER_HOUR: u64 = 3_600_000_000_000;
+
+impl Evidence {
+    /// What one event says; nothing for a denial.
+    pub(crate) fn of_event(event: &Event) -> Option<Self> {
+        let (begun, counted) = match event.kind {
+            EventKind::Started => (u64::from(!event.flags.repeated), false),
+            EventKind::Ended | EventKind::Counted => (0, true),
+            EventKind::Denied(_) => return None,
+        };
+        let count = |pair: [u64; 2]| if counted { pair } else { [0; 2] };
+        let packets = count(event.packets);
+        let initiator = event.initiator as usize;
+        let mut spoke = event.packets.map(|packets| packets > 0);
+        // An answer that was seen first names its asker as the initiator, who hasn't been heard then.
+        spoke[initiator] |= !event.flags.midstream;
+        let kind = event.key.tail().kind();
+        // What was met running was opened unseen; within the grace time no right to open is needed for it.
+        let mut opened = [false; 2];
+        opened[initiator] = !event.flags.midstream;
+        let responder = event.initiator.other() as usize;
+        let mut group = [false; 2];
+        group[responder] = event.macs[responder].is_group();
+        let handshake = event.flags.handshake && kind == Kind::Tcp;
+        let hour = event.time_ns / NS_PER_HOUR;
+        Some(Self {
+            first_seen_ns: event.time_ns,
+            last_seen_ns: event.time_ns,
+            conversations: begun,
+            packets,
+            bytes: count(event.bytes),
+            opened,
+            spoke,
+            group,
+            answered: handshake || packets.iter().all(|packets| *packets > 0),
+            handshake,
+            after_grace: event.flags.midstream && event.flags.after_grace,
+            hours: 1 << (hour % 24),
+            // 1970-01-01 was a Thursday.
+            weekdays: 1 << ((hour / 24 + 3) % 7),
+            basis: None,
+        })
+    }
+
+    /// Joins what is known from two sources. The order doesn't matter, nor how the sources are grouped.
+    pub(crate) fn join(&mut self, other: &Self) {
+        let sum = |a: [u64; 2], b: [u64; 2]| [a[0].saturating_add(b[0]), a[1].saturating_add(b[1])];
+        let either = |a: [bool; 2], b: [bool; 2]| [a[0] | b[0], a[1] | b[1]];
+        self.first_seen_ns = self.first_seen_ns.min(other.first_seen_ns);
+        self.last_seen_ns = self.last_seen_ns.max(other.last_seen_ns);
+        self.conversations = self.conversations.saturating_add(other.conversations);
+        self.packets = sum(self.packets, other.packets);
+        self.bytes = sum(self.bytes, other.bytes);
+        self.opened = either(self.opened, other.opened);
+        self.spoke = either(self.spoke, other.spoke);
+        self.group = either(self.group, other.group);
+        self.answered |= other.answered;
+        self.handshake |= other.handshake;
+        self.after_grace |= other.after_grace;
+        self.hours |= other.hours;
+        self.weekdays |= other.weekdays;
+        self.basis = self.basis.max(other.basis);
+    }
+
+    /// The part that tells how much and when, and from which no rule follows.
+    pub(crate) fn without_rights(self) -> Self {
+        let no = [false; 2];
+        let (handshake, after_grace) = (false, false);
+        Self { opened: no, spoke: no, group: no, handshake, after_grace, basis: None, ..self }
+    }
+
+    /// True if joining `other` changed what rules depend on. Who spoke matters only as long as the direction is open.
+    pub(crate) fn bears_on_rules(&self, before: &Self) -> bool {
+        let rights = |e: &Self| (e.opened, e.handshake, e.after_grace, e.basis);
+        let direction = |e: &Self| (e.spoke, e.group);
+        rights(self) != rights(before)
+            || (self.basis.is_none() && direction(self) != direction(before))
+    }
+
+    /// The strongest basis of a settled key.
+    pub(crate) fn settled_basis(&self) -> Basis {
+        let basis = self.basis.unwrap_or(Basis::Assumed);
+        if self.handshake { basis.max(Basis::Handshake) } else { basis }
+    }
+
+    pub(crate) fn has_spoken(&self, side: Side) -> bool {
+        self.spoke[side as usize]
+    }
+
+    pub(crate) fn is_group(&self, side: Side) -> bool {
+        self.group[side as usize]
+    }
+
+    pub(crate) fn has_opened(&self, side: Side) -> bool {
+        self.opened[side as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loadlock_exchange::EventFlags;
+    use loadlock_packet::FlowKey;
+
+    use super::*;
+
+    fn event(kind: EventKind, time_ns: u64) -> Event {
+        Event {
+            kind,
+            time_ns,
+            key: FlowKey::from_words([0; 5], true).expect("TCP"),
+            initiator: Side::A,
+            flags: EventFlags::default(),
+            rule: None,
+            packets: [3, 0],
+            bytes: [300, 0],
+            macs: [loadlock_packet::MacAddress([0; 6]); 2],
+        }
+    }
+
+    #[test]
+    fn times_fall_into_their_hour_and_day() {
+        // 2024-01-07 (a Sunday) 23:30 UTC.
+        let evidence = Evidence::of_event(&event(EventKind::Started, 1_704_670_200_000_000_000));
+        let evidence = evidence.expect("not a denial");
+        assert_eq!((evidence.hours, evidence.weekdays), (1 << 23, 1 << 6));
+    }
+
+    #[test]
+    fn packets_are_counted_from_ends_and_conversations_from_beginnings() {
+        let mut evidence = Evidence::of_event(&event(EventKind::Started, 10)).expect("begun");
+        assert_eq!((evidence.conversations, evidence.packets), (1, [0, 0]));
+        evidence.join(&Evidence::of_event(&event(EventKind::Ended, 20)).expect("ended"));
+        assert_eq!(
+            (evidence.conversations, evidence.packets, evidence.answered),
+            (1, [3, 0], false)
+        );
+        assert_eq!(evidence.last_seen_ns, 20);
+    }
+}

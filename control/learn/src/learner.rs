@@ -1,0 +1,285 @@
+//! The learner: takes events, keeps evidence, gives rules.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use loadlock_exchange::{Event, EventFlags, EventKind, RuleId};
+use loadlock_packet::{FlowKey, Kind, Network, Side};
+use loadlock_policy::{
+    AddressMatch, Opens, Policy, PolicyErrors, Prefix, Rule, RuleParts, VlanMatch,
+};
+
+use crate::direction::Directions;
+use crate::evidence::{Basis, Evidence};
+use crate::key::{Place, SettledKey, is_possible};
+
+/// Bounds of a learner's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LearnLimits {
+    /// Most settled keys; about 200 bytes each. Beyond, new ones are refused and counted.
+    pub keys_max: usize,
+    /// Most conversations whose direction is open, at least 2; about 250 bytes each. Beyond, the open ones are settled by what
+    /// is known of them then.
+    pub conversations_max: usize,
+}
+
+impl Default for LearnLimits {
+    /// A million keys, 65,536 open conversations.
+    fn default() -> Self {
+        Self { keys_max: 1_000_000, conversations_max: 65_536 }
+    }
+}
+
+/// What a learner couldn't use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LearnTally {
+    /// Conversations that weren't learned because [`LearnLimits::keys_max`] keys are there already.
+    pub keys_refused: u64,
+    /// Events about a segment that doesn't exist, or with a key that no frame has.
+    pub events_refused: u64,
+    /// Times that open conversations had to be settled for room.
+    pub settlements: u64,
+}
+
+/// Evidence, and whether the store has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub evidence: Evidence,
+    pub unsaved: bool,
+}
+
+/// What the store hasn't.
+#[derive(Debug, Default)]
+pub(crate) struct Unsaved {
+    pub settled: Vec<SettledKey>,
+    pub conversations: Vec<FlowKey>,
+    pub removed: Vec<FlowKey>,
+}
+
+/// Learns from events. Single-threaded; an event costs one or two hash lookups and, at most, one insertion.
+#[derive(Debug)]
+pub struct Learner {
+    pub(crate) segments: Vec<Arc<str>>,
+    pub(crate) limits: LearnLimits,
+    pub(crate) settled: HashMap<SettledKey, Entry>,
+    pub(crate) conversations: HashMap<FlowKey, Entry>,
+    /// Places that were found to be services when room was needed; their conversations are settled at once.
+    pub(crate) services: HashSet<Place>,
+    pub(crate) unsaved: Unsaved,
+    pub(crate) tally: LearnTally,
+    revision: u64,
+}
+
+impl Learner {
+    /// A learner without evidence. `segments` are the names of the segments, in the order of their ids.
+    #[must_use]
+    pub fn new(segments: &[String], limits: LearnLimits) -> Self {
+        Self {
+            segments: segments.iter().map(|name| name.as_str().into()).collect(),
+            limits: LearnLimits { conversations_max: limits.conversations_max.max(2), ..limits },
+            settled: HashMap::new(),
+            conversations: HashMap::new(),
+            services: HashSet::new(),
+            unsaved: Unsaved::default(),
+            tally: LearnTally::default(),
+            revision: 0,
+        }
+    }
+
+    /// Takes one event, of any segment in any mode.
+    ///
+    /// Keys come from conversations that are forwarded because their segment learns, and from those that a rule lets their
+    /// initiator open. Of all others (denied, would be denied, adopted because a rule permits them in either direction) only
+    /// times and counts are joined to what is there: they prove no right that they haven't got.
+    pub fn observe(&mut self, event: &Event) {
+        let Some(mut evidence) = Evidence::of_event(event) else { return };
+        let key = &event.key;
+        if key.tail().segment().index() >= self.segments.len() || !is_possible(key) {
+            self.tally.events_refused += 1;
+            return;
+        }
+        let begun = event.kind == EventKind::Started;
+        let EventFlags { midstream, learning, .. } = event.flags;
+        if !learning && (midstream || event.rule.is_none()) {
+            if event.rule.is_some() || !begun {
+                self.refresh(key, event.initiator, &evidence.without_rights());
+            }
+            return;
+        }
+        match key.tail().kind() {
+            Kind::Udp => self.observe_conversation(key, evidence, begun),
+            // A SYN-ACK tells who asked; other packets of a running connection don't.
+            Kind::Tcp if midstream && !evidence.handshake => {
+                self.observe_conversation(key, evidence, begun);
+            }
+            kind => {
+                let answer = kind == Kind::Icmp && midstream;
+                evidence.basis = Some(if answer { Basis::Answer } else { Basis::FirstPacket });
+                self.settle(SettledKey::new(key, event.initiator), evidence, begun);
+            }
+        }
+    }
+
+    /// Joins times and counts to the conversation or the key, if it is known.
+    fn refresh(&mut self, key: &FlowKey, initiator: Side, evidence: &Evidence) {
+        if let Some(entry) = self.conversations.get_mut(key) {
+            join(entry, evidence);
+            if !std::mem::replace(&mut entry.unsaved, true) {
+                self.unsaved.conversations.push(*key);
+            }
+            return;
+        }
+        for client in [initiator, initiator.other()] {
+            let key = SettledKey::new(key, client);
+            if let Some(entry) = self.settled.get_mut(&key) {
+                join(entry, evidence);
+                if !std::mem::replace(&mut entry.unsaved, true) {
+                    self.unsaved.settled.push(key);
+                }
+                return;
+            }
+        }
+    }
+
+    fn observe_conversation(&mut self, key: &FlowKey, evidence: Evidence, begun: bool) {
+        if let Some(entry) = self.conversations.get_mut(key) {
+            if join(entry, &evidence) {
+                self.revision += 1;
+            }
+            if !std::mem::replace(&mut entry.unsaved, true) {
+                self.unsaved.conversations.push(*key);
+            }
+            return;
+        }
+        let mut server = self.known_server(key, &evidence);
+        if server.is_none() && self.conversations.len() >= self.limits.conversations_max {
+            self.make_room();
+            server = self.known_server(key, &evidence);
+        }
+        if let Some(server) = server {
+            let evidence = Evidence { basis: Some(Basis::FanIn), ..evidence };
+            self.settle(SettledKey::new(key, server.other()), evidence, begun);
+            return;
+        }
+        self.revision += 1;
+        self.conversations.insert(*key, Entry { evidence, unsaved: true });
+        self.unsaved.conversations.push(*key);
+    }
+
+    /// Joins evidence of a key whose direction is known. `begun`: a refusal counts.
+    pub(crate) fn settle(&mut self, key: SettledKey, evidence: Evidence, begun: bool) {
+        if let Some(entry) = self.settled.get_mut(&key) {
+            if join(entry, &evidence) {
+                self.revision += 1;
+            }
+            if !std::mem::replace(&mut entry.unsaved, true) {
+                self.unsaved.settled.push(key);
+            }
+        } else if self.settled.len() < self.limits.keys_max {
+            self.revision += 1;
+            self.settled.insert(key, Entry { evidence, unsaved: true });
+            self.unsaved.settled.push(key);
+        } else {
+            self.tally.keys_refused += u64::from(begun);
+        }
+    }
+
+    /// A number that grows with every event that may change the rules. Conversations that in the end give a rule which is
+    /// there already count too: compare [`Policy::hash`] before publishing.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub(crate) fn advance_revision(&mut self) {
+        self.revision += 1;
+    }
+
+    /// What couldn't be used so far.
+    #[must_use]
+    pub fn tally(&self) -> LearnTally {
+        self.tally
+    }
+
+    /// Keys that are settled, and conversations whose direction is open.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        (self.settled.len(), self.conversations.len())
+    }
+
+    /// One rule for every key, numbered from 1 in a fixed order. Takes time in proportion to all evidence.
+    ///
+    /// # Errors
+    /// None that events can cause: learned rules are exact and distinct. A segment whose name isn't one gives the policy's.
+    pub fn policy(&self) -> Result<Policy, PolicyErrors> {
+        let mut keys: HashMap<SettledKey, Evidence> = HashMap::with_capacity(self.settled.len());
+        keys.extend(self.settled.iter().map(|(key, entry)| (*key, entry.evidence)));
+        let directions = self.directions();
+        for (key, entry) in &self.conversations {
+            let direction = directions.of(key, &entry.evidence);
+            let evidence = Evidence { basis: Some(direction.basis), ..entry.evidence };
+            let joined = keys.entry(SettledKey::new(key, direction.server.other()));
+            joined.and_modify(|known| known.join(&evidence)).or_insert(evidence);
+        }
+        let mut keys: Vec<_> = keys.into_iter().collect();
+        keys.sort_unstable_by_key(|(key, _)| *key);
+        let reasons = Basis::ALL.map(|basis| Arc::from(basis.reason()));
+        let numbered = (1..).map_while(RuleId::new).zip(&keys);
+        let rules = numbered.filter_map(|(id, (key, evidence))| {
+            let segment = self.segments.get(key.segment.index())?;
+            rule(id, key, evidence, Arc::clone(segment), &reasons)
+        });
+        Policy::from_rules(rules.collect(), "learned rules")
+    }
+
+    pub(crate) fn directions(&self) -> Directions {
+        let conversations = self.conversations.iter().map(|(key, entry)| (key, &entry.evidence));
+        let settled = self.settled.iter().map(|(key, entry)| (key, &entry.evidence));
+        Directions::new(settled, &self.services, conversations)
+    }
+}
+
+/// Joins evidence; true if rules may depend on the change.
+fn join(entry: &mut Entry, evidence: &Evidence) -> bool {
+    let before = entry.evidence;
+    entry.evidence.join(evidence);
+    entry.evidence.bears_on_rules(&before)
+}
+
+fn address(network: Network) -> AddressMatch {
+    match network {
+        Network::Ip(address) => AddressMatch::Ip(Prefix::host(address)),
+        Network::Link { mac, .. } => AddressMatch::Mac(mac),
+    }
+}
+
+/// The rule of a key; `None` only for keys that [`is_possible`] refuses.
+fn rule(
+    id: RuleId,
+    key: &SettledKey,
+    evidence: &Evidence,
+    segment: Arc<str>,
+    reasons: &[Arc<str>; Basis::ALL.len()],
+) -> Option<Rule> {
+    let opens = match [key.client_side, key.client_side.other()]
+        .map(|side: Side| evidence.has_opened(side))
+    {
+        [true, true] => Opens::Both,
+        [false, true] => Opens::Server,
+        [_, false] => Opens::Client,
+    };
+    let parts = RuleParts {
+        id,
+        segment,
+        vlans: VlanMatch::Exactly(key.vlans),
+        client: address(key.client),
+        client_side: Some(key.client_side),
+        server: address(key.server),
+        service: key.service()?,
+        opens,
+        midstream: evidence.after_grace,
+        reason: Arc::clone(&reasons[evidence.settled_basis() as usize]),
+        owner: None,
+    };
+    Rule::new(parts).ok()
+}

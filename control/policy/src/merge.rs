@@ -1,0 +1,144 @@
+//! Joining learned rules to a policy without renumbering what is there.
+
+use std::collections::{HashMap, HashSet};
+
+use loadlock_exchange::RuleId;
+use loadlock_packet::Side;
+
+use crate::address::AddressMatch;
+use crate::error::PolicyErrors;
+use crate::policy::Policy;
+use crate::rule::{Rule, RuleParts};
+use crate::service::Service;
+use crate::vlan::VlanMatch;
+
+/// What a rule is about, without number, text and options.
+type Subject<'a> = (&'a str, VlanMatch, AddressMatch, Option<Side>, AddressMatch, Service);
+
+fn subject(rule: &Rule) -> Subject<'_> {
+    let RuleParts { segment, vlans, client, client_side, server, service, .. } = rule.parts();
+    (segment, *vlans, *client, *client_side, *server, *service)
+}
+
+/// Start of the reason of every rule that the learner makes.
+const LEARNED: &str = "learned";
+
+fn is_learned(rule: &Rule) -> bool {
+    rule.parts().owner.is_none() && rule.parts().reason.starts_with(LEARNED)
+}
+
+impl Policy {
+    /// This policy with the learned rules of the segments that are learning, as they are now in `learned`.
+    ///
+    /// A learned rule that has an entry of the allowlist in common with a person's rule is left out: the person's decides.
+    /// A rule that stays keeps its number; new ones are numbered from the highest on. In a learning segment, learned
+    /// rules that `learned` doesn't have any more go, and rules that a person wrote stay as they are. Segments that aren't
+    /// learning stay untouched.
+    ///
+    /// # Errors
+    /// The policy's limits: too many rules or shapes.
+    pub fn with_learned(
+        &self,
+        learned: &Policy,
+        is_learning: impl Fn(&str) -> bool,
+    ) -> Result<Policy, PolicyErrors> {
+        let mut found: HashMap<Subject<'_>, &Rule> = learned
+            .rules()
+            .iter()
+            .filter(|rule| is_learning(&rule.parts().segment))
+            .map(|rule| (subject(rule), rule))
+            .collect();
+        let mut rules = Vec::with_capacity(self.rules().len() + found.len());
+        for rule in self.rules() {
+            match found.remove(&subject(rule)) {
+                Some(new) if is_learned(rule) => rules.push(new.clone().with_id(rule.id())),
+                Some(_) => rules.push(rule.clone()),
+                None if is_learned(rule) && is_learning(&rule.parts().segment) => {}
+                None => rules.push(rule.clone()),
+            }
+        }
+        let highest = self.rules().last().map_or(0, |rule| rule.id().number());
+        // A person's rule may cover a learned one in other words: both sides, a range of ports.
+        let mut covered = HashSet::new();
+        for rule in self.rules().iter().filter(|rule| !is_learned(rule)) {
+            rule.each_block(|block| {
+                covered.insert((&*rule.parts().segment, block));
+            });
+        }
+        let mut new: Vec<&Rule> = found.into_values().collect();
+        new.retain(|rule| {
+            let mut is_covered = false;
+            rule.each_block(|block| {
+                is_covered |= covered.contains(&(&*rule.parts().segment, block))
+            });
+            !is_covered
+        });
+        new.sort_unstable_by_key(|rule| rule.id());
+        let numbers = (highest + 1..).map_while(RuleId::new);
+        rules.extend(numbers.zip(new).map(|(id, rule)| rule.clone().with_id(id)));
+        Policy::from_rules(rules, "learned rules")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Policy, PolicyFile};
+
+    fn policy(rules: &[(u32, &str, &str, &str)]) -> Policy {
+        let text: String = rules
+            .iter()
+            .map(|(id, segment, service, reason)| {
+                format!(
+                    "[[rule]]\nid = {id}\nsegment = \"{segment}\"\nvlan = \"untagged\"\nclient = \"10.0.0.1\"\nclient_side = \"a\"\n\
+                     server = \"10.0.0.2\"\nservice = \"{service}\"\nreason = \"{reason}\"\n"
+                )
+            })
+            .collect();
+        PolicyFile::parse(&format!("format = 1\n{text}"), "test").expect("valid")
+    }
+
+    fn lines(policy: &Policy) -> Vec<(u32, String)> {
+        let line = |rule: &crate::Rule| {
+            (rule.id().number(), format!("{} {}", rule.parts().service, rule.parts().reason))
+        };
+        policy.rules().iter().map(line).collect()
+    }
+
+    #[test]
+    fn numbers_stay_and_new_rules_come_behind() {
+        let old = policy(&[
+            (1, "fab", "tcp/1", "learned; assumed"),
+            (2, "fab", "tcp/2", "by hand"),
+            (5, "fab", "tcp/5", "learned; gone now"),
+            (6, "ward", "tcp/6", "learned; not learning"),
+        ]);
+        let learned = policy(&[
+            (1, "fab", "tcp/9", "learned; new"),
+            (2, "fab", "tcp/2", "learned; hand-written is kept"),
+            (3, "fab", "tcp/1", "learned; handshake"),
+            (4, "ward", "tcp/7", "learned; not learning"),
+        ]);
+        let merged = old.with_learned(&learned, |segment| segment == "fab").expect("valid");
+        assert_eq!(
+            lines(&merged),
+            [
+                (1, "tcp/1 learned; handshake".to_owned()),
+                (2, "tcp/2 by hand".to_owned()),
+                (6, "tcp/6 learned; not learning".to_owned()),
+                (7, "tcp/9 learned; new".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_person_wrote_for_both_sides_covers_what_is_learned_for_one() {
+        let text = "format = 1\n[[rule]]\nsegment = \"fab\"\nclient = \"10.0.0.1\"\nserver = \"10.0.0.2\"\n\
+                    service = \"tcp/2\"\nreason = \"by hand\"";
+        let old = PolicyFile::parse(text, "test").expect("valid");
+        let learned =
+            policy(&[(1, "fab", "tcp/2", "learned; same"), (2, "fab", "tcp/3", "learned; new")]);
+        let merged = old.with_learned(&learned, |_| true).expect("no conflict");
+        let expected = [(1, "tcp/2 by hand".to_owned()), (2, "tcp/3 learned; new".to_owned())];
+        assert_eq!(lines(&merged), expected);
+    }
+}

@@ -1,0 +1,59 @@
+//! A valid set of rules.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::error::PolicyErrors;
+use crate::rule::Rule;
+use crate::validate;
+
+/// Valid rules in the order of their ids, no two of which have the same id or mean the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    rules: Vec<Rule>,
+}
+
+/// SHA-256 of a policy's canonical text; displayed as 64 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PolicyHash(pub [u8; 32]);
+
+impl fmt::Display for PolicyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Policy {
+    /// Joins rules to a policy; `place` names their origin in messages.
+    ///
+    /// # Errors
+    /// All conflicts between the rules at once: ids given twice, rules that mean the same, too many shapes.
+    pub fn from_rules(rules: Vec<Rule>, place: &str) -> Result<Self, PolicyErrors> {
+        validate::together(rules, place)
+    }
+
+    /// For rules that [`validate`] has checked and sorted.
+    pub(crate) fn from_checked(rules: Vec<Rule>) -> Self {
+        Self { rules }
+    }
+
+    /// The rules, in the order of their ids.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rule of this number, in logarithmic time.
+    #[must_use]
+    pub fn rule(&self, id: loadlock_exchange::RuleId) -> Option<&Rule> {
+        let at = self.rules.binary_search_by_key(&id, Rule::id).ok()?;
+        self.rules.get(at)
+    }
+
+    /// SHA-256 of [`Policy::to_toml`].
+    #[must_use]
+    pub fn hash(&self) -> PolicyHash {
+        PolicyHash(Sha256::digest(self.to_toml()).into())
+    }
+}
