@@ -1,0 +1,81 @@
+//! What the replay teaches the learner, and what it gives back.
+
+use loadlock_exchange::Event;
+use loadlock_learn::{LearnLimits, LearnTally, Learner};
+use loadlock_policy::Policy;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ReplayError;
+
+/// The learner over the events of the learning phase.
+pub(crate) struct Lesson {
+    learner: Learner,
+    events: u64,
+}
+
+impl Lesson {
+    pub fn new(segment: &str) -> Self {
+        Self { learner: Learner::new(&[segment.to_owned()], LearnLimits::default()), events: 0 }
+    }
+
+    /// Takes an event. What a given rule permits isn't learned again: it would be joined with that rule.
+    #[inline]
+    pub fn observe(&mut self, event: &Event) {
+        if event.rule.is_none() {
+            self.events += 1;
+            self.learner.observe(event);
+        }
+    }
+
+    /// The rules learned so far.
+    pub fn policy(&self) -> Result<Policy, ReplayError> {
+        self.learner.policy().map_err(ReplayError::Join)
+    }
+
+    /// What the rules rest on.
+    pub fn summary(&self) -> EvidenceReport {
+        let (keys, open_conversations) = self.learner.counts();
+        let LearnTally { keys_refused, events_refused, settlements } = self.learner.tally();
+        let mut report = EvidenceReport {
+            events: self.events,
+            keys,
+            open_conversations,
+            keys_refused,
+            events_refused,
+            settlements,
+            ..EvidenceReport::default()
+        };
+        for row in self.learner.evidence() {
+            report.conversations += row.evidence.conversations;
+            report.answered += usize::from(row.evidence.answered);
+            report.handshakes += usize::from(row.evidence.handshake);
+            report.met_running += usize::from(row.evidence.after_grace);
+        }
+        report
+    }
+}
+
+/// What the learned rules rest on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceReport {
+    /// Events that the learner took.
+    pub events: u64,
+    /// Conversations in them.
+    pub conversations: u64,
+    /// (client, server, service) whose direction is settled.
+    pub keys: usize,
+    /// Conversations whose direction is taken from all evidence together.
+    pub open_conversations: usize,
+    /// Keys and open conversations in which both sides spoke.
+    pub answered: usize,
+    /// Those with a TCP handshake.
+    pub handshakes: usize,
+    /// Those met running after the grace time.
+    pub met_running: usize,
+    /// Conversations not learned for want of room.
+    pub keys_refused: u64,
+    /// Events that no frame gives.
+    pub events_refused: u64,
+    /// Times that open conversations had to be settled for want of room.
+    pub settlements: u64,
+}
