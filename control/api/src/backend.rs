@@ -1,0 +1,106 @@
+//! What the server asks control for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+
+use crate::event::EventLine;
+use crate::listing::{FlowQuery, Listing, RuleQuery};
+use crate::policy::{Mode, ModeChanged, Rule};
+use crate::status::Status;
+use crate::traffic::{DropCount, Flow};
+
+/// Control as the server sees it.
+///
+/// The server calls every method but [`Backend::subscribe`] on a thread where waiting is allowed, several at once, and gives
+/// up on one after ten seconds without stopping it: a method must end by itself, in error if the core doesn't answer.
+pub trait Backend: Send + Sync + 'static {
+    /// The state of everything, alarms included ([`Status::find_alarms`]).
+    ///
+    /// # Errors
+    /// [`BackendError::Unavailable`].
+    fn status(&self) -> Result<Status, BackendError>;
+
+    /// Sets a segment's mode; returns when it is durable and published. `author` is the user who asks, by name or as
+    /// `uid 1000`, free of hidden characters.
+    ///
+    /// # Errors
+    /// [`BackendError`]; the mode before stays.
+    fn set_mode(
+        &self,
+        segment: &str,
+        mode: Mode,
+        author: &str,
+    ) -> Result<ModeChanged, BackendError>;
+
+    /// Rules of the policy in force, in the order of their numbers.
+    ///
+    /// # Errors
+    /// [`BackendError::UnknownSegment`], [`BackendError::Unavailable`].
+    fn rules(&self, query: &RuleQuery) -> Result<Listing<Rule>, BackendError>;
+
+    /// Live conversations, newest first.
+    ///
+    /// # Errors
+    /// [`BackendError::Unavailable`].
+    fn flows(&self, query: &FlowQuery) -> Result<Listing<Flow>, BackendError>;
+
+    /// Drop counters above zero, by segment, port and reason. Bounded by ports × reasons, so always whole.
+    ///
+    /// # Errors
+    /// [`BackendError::Unavailable`].
+    fn drops(&self) -> Result<Vec<DropCount>, BackendError>;
+
+    /// Events from now on. Called once, when serving starts, on the server's thread: must not wait. Events that the server is too slow
+    /// for are told to clients as lost.
+    fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>>;
+}
+
+/// Why control didn't do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackendError {
+    /// The configuration has no such segment.
+    UnknownSegment {
+        /// The name asked for.
+        found: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// The state doesn't allow it now.
+    Conflict {
+        /// What stands in the way, with the value found.
+        reason: String,
+        /// What to do.
+        next_step: String,
+    },
+    /// The core thread doesn't answer: starting, stopping or hung.
+    Unavailable {
+        /// What is the matter.
+        reason: String,
+    },
+    /// The store failed; the change isn't in force.
+    Store {
+        /// File, operation and cause.
+        reason: String,
+    },
+}
+
+impl fmt::Display for BackendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownSegment { found, known } => {
+                write!(
+                    f,
+                    "there is no segment \"{found}\"; the configuration has {}",
+                    known.join(", ")
+                )
+            }
+            Self::Conflict { reason, .. } => f.write_str(reason),
+            Self::Unavailable { reason } => write!(f, "control's core doesn't answer: {reason}"),
+            Self::Store { reason } => write!(f, "the store failed, nothing was changed: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for BackendError {}

@@ -1,0 +1,59 @@
+//! What control and its clients say to each other: one vocabulary, a server, a client.
+//!
+//! ```text
+//!   loadlock status ──► Client ──── HTTP/1.1 + JSON ────► serve ──► Backend
+//!   a program, curl ──────────────── Unix socket ───────►   │         (control's core thread behind it)
+//!   loadlock observe ◄── EventStream ◄── SSE ◄── History ◄──┴── Backend::subscribe
+//! ```
+//!
+//! * Types: [`Status`], [`Rule`], [`Flow`], [`DropCount`], [`EventLine`], [`ModeChanged`], and [`ErrorBody`] for what went wrong.
+//!   Field names are stable within [`API_VERSION`]; units stand at their ends. A field may be added, so clients ignore
+//!   fields that they don't know.
+//! * [`serve`] answers requests through a [`Backend`]; nothing here knows the exchange or the store.
+//! * [`Client`] is blocking, for the command line.
+//! * Everything has a limit: [`LIMIT_MAX`], [`BODY_BYTES_MAX`], [`CONNECTIONS_MAX`], [`STREAMS_MAX`], [`HISTORY_EVENTS`].
+//!
+//! This crate isn't the place for authorisation beyond the socket's mode (0660), nor for anything per packet.
+//!
+//! Tested by a fake backend behind a real socket (`tests/`): every endpoint, every error, both ends of the event stream.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod alarm;
+mod backend;
+mod client;
+mod error;
+mod event;
+mod listing;
+mod policy;
+mod server;
+mod status;
+mod text;
+mod time;
+mod traffic;
+
+pub use address::{AddressFilter, AddressFilterError};
+pub use backend::{Backend, BackendError};
+pub use client::{Client, ClientError, EventStream};
+pub use error::{ErrorBody, ErrorCode};
+pub use event::{EventKind, EventLine, Lost, LostTag, StreamItem};
+pub use listing::{FlowQuery, LIMIT_DEFAULT, LIMIT_MAX, Listing, RuleQuery};
+pub use policy::{Mode, ModeChange, ModeChanged, Opens, Rule};
+pub use server::{BODY_BYTES_MAX, CONNECTIONS_MAX, HISTORY_EVENTS, STREAMS_MAX, ServeError, serve};
+pub use status::{
+    ControlState, ControlStatus, DataplaneState, DataplaneStatus, MemoryStatus, PortStatus,
+    SegmentStatus, Status, WorkerStatus,
+};
+pub use text::{printable, thousands, to_json};
+pub use time::Time;
+pub use traffic::{DropCount, Flow, FlowState, Side, Verdict};
+
+/// Version of the API: the first part of every path, and the value of the header [`API_VERSION_HEADER`].
+pub const API_VERSION: u32 = 1;
+
+/// Response header with the server's API version, by which a client knows that it talks to Loadlock at all.
+pub const API_VERSION_HEADER: &str = "loadlock-api-version";
+
+/// Where control listens unless its configuration says otherwise.
+pub const SOCKET_DEFAULT: &str = "/run/loadlock/control.sock";

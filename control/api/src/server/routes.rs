@@ -1,0 +1,204 @@
+//! The endpoints.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{DefaultBodyLimit, Extension, OriginalUri, Path, Query, Request, State};
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, put};
+use axum::{RequestExt, Router};
+use serde::Serialize;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+use super::connection::Peer;
+use super::history::History;
+use super::query::Parameters;
+use super::refusal::Refusal;
+use super::{ARRIVAL_TIME, BODY_BYTES_MAX, CALL_TIME, STREAMS_MAX, stream};
+use crate::backend::{Backend, BackendError};
+use crate::error::ErrorCode;
+use crate::listing::{FlowQuery, RuleQuery};
+use crate::policy::{Mode, ModeChange};
+
+/// What every request can reach.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) history: Arc<History>,
+    /// Turns to call the backend.
+    pub(super) calls: Arc<Semaphore>,
+    /// Room for event streams.
+    pub(super) streams: Arc<Semaphore>,
+    /// Becomes true when the server stops.
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+type Pairs = Query<Vec<(String, String)>>;
+
+pub(super) fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/segments/{segment}/mode", put(set_mode))
+        .route("/v1/rules", get(rules))
+        .route("/v1/flows", get(flows))
+        .route("/v1/drops", get(drops))
+        .route("/v1/events", get(events))
+        .route("/v1/events/recent", get(recent))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(unknown_endpoint)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::map_response(name_version))
+        .with_state(shared)
+}
+
+async fn name_version(mut response: Response) -> Response {
+    let name = HeaderName::from_static(crate::API_VERSION_HEADER);
+    response.headers_mut().insert(name, HeaderValue::from(crate::API_VERSION));
+    response
+}
+
+async fn unknown_endpoint(method: Method, OriginalUri(uri): OriginalUri) -> Refusal {
+    Refusal::unknown_endpoint(method.as_str(), uri.path())
+}
+
+async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Refusal {
+    Refusal::method_not_allowed(method.as_str(), uri.path())
+}
+
+async fn status(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {
+    Parameters::new(pairs, &[])?;
+    call(&shared, |backend| backend.status()).await
+}
+
+async fn set_mode(
+    State(shared): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    path: Result<Path<String>, PathRejection>,
+    Query(pairs): Pairs,
+    request: Request,
+) -> Result<Response, Refusal> {
+    Parameters::new(pairs, &[])?;
+    let Path(segment) = path.map_err(|rejection| {
+        let message = format!("the path can't be read: {}", rejection.body_text());
+        Refusal::new(ErrorCode::UnknownEndpoint, message, "write the segment's name in UTF-8.")
+    })?;
+    let bytes = body(request).await?;
+    let change: ModeChange = serde_json::from_slice(&bytes).map_err(|error| {
+        let message = format!("the body isn't {{\"mode\":\"enforce\"}} or the like: {error}");
+        Refusal::new(ErrorCode::InvalidBody, message, "send a JSON object with the one key mode.")
+    })?;
+    let mode = Mode::from_name(&change.mode).ok_or_else(|| Refusal::invalid_mode(&change.mode))?;
+    call(&shared, move |backend| backend.set_mode(&segment, mode, &peer.author())).await
+}
+
+/// The body, if it is short and comes in time.
+async fn body(request: Request) -> Result<Bytes, Refusal> {
+    let arrived = timeout(ARRIVAL_TIME, request.extract::<Bytes, _>()).await;
+    let bytes: Result<Bytes, BytesRejection> = arrived.map_err(|_| {
+        let message = format!("the body didn't arrive within {} s", ARRIVAL_TIME.as_secs());
+        Refusal::new(ErrorCode::RequestTimeout, message, "send the request at once.")
+    })?;
+    bytes.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            let message = format!("the body is longer than {BODY_BYTES_MAX} bytes");
+            Refusal::new(ErrorCode::BodyTooLarge, message, "send a shorter one.")
+        } else {
+            let message = format!("the body can't be read: {}", rejection.body_text());
+            Refusal::new(ErrorCode::InvalidBody, message, "send the request again.")
+        }
+    })
+}
+
+async fn rules(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {
+    let parameters = Parameters::new(pairs, &["segment", "limit"])?;
+    let segment = parameters.text("segment").map(str::to_owned);
+    let query = RuleQuery { segment, limit: parameters.limit()? };
+    call(&shared, move |backend| backend.rules(&query)).await
+}
+
+async fn flows(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {
+    let parameters = Parameters::new(pairs, &["address", "limit"])?;
+    let query = FlowQuery { address: parameters.parsed("address")?, limit: parameters.limit()? };
+    call(&shared, move |backend| backend.flows(&query)).await
+}
+
+async fn drops(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {
+    Parameters::new(pairs, &[])?;
+    call(&shared, |backend| backend.drops()).await
+}
+
+async fn recent(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {
+    let parameters = Parameters::new(pairs, &["kind", "limit"])?;
+    let listing = shared.history.recent(&parameters.kinds()?, parameters.limit()?);
+    Ok(json(crate::to_json(&listing)?))
+}
+
+async fn events(
+    State(shared): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    Query(pairs): Pairs,
+) -> Result<Response, Refusal> {
+    let parameters = Parameters::new(pairs, &["kind"])?;
+    let kinds = parameters.kinds()?;
+    let permit = shared.streams.clone().try_acquire_owned().map_err(|_| {
+        let message = format!("{STREAMS_MAX} event streams are open, as many as there may be");
+        Refusal::new(
+            ErrorCode::TooManyStreams,
+            message,
+            "end another `loadlock observe -f`, or try later.",
+        )
+    })?;
+    peer.is_streaming();
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    Ok(stream::response(&shared, kinds, last, permit).into_response())
+}
+
+fn json(text: String) -> Response {
+    ([(CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+/// Calls the backend on a thread where waiting is allowed. The answer is serialised there too: a long one must not hold up
+/// the other requests.
+async fn call<T: Serialize>(
+    shared: &Shared,
+    work: impl FnOnce(&dyn Backend) -> Result<T, BackendError> + Send + 'static,
+) -> Result<Response, Refusal> {
+    let (calls, backend) = (shared.calls.clone(), shared.backend.clone());
+    let answer = async move {
+        let turn = calls.acquire_owned().await;
+        let task = tokio::task::spawn_blocking(move || {
+            // Held until the call ends, also when nobody waits for it any more: that bounds the threads.
+            let _turn = turn;
+            Ok(crate::to_json(&work(&*backend)?)?)
+        });
+        task.await
+    };
+    match timeout(CALL_TIME, answer).await {
+        Ok(Ok(answer)) => answer.map(json),
+        Ok(Err(_)) => {
+            let message = "control failed inside while it worked on this request".to_owned();
+            Err(Refusal::new(
+                ErrorCode::Internal,
+                message,
+                "look at control's log, and report this as a bug.",
+            ))
+        }
+        Err(_) => {
+            let message = format!(
+                "control's core didn't answer within {} s; a change may yet happen",
+                CALL_TIME.as_secs()
+            );
+            Err(Refusal::new(
+                ErrorCode::BackendTimeout,
+                message,
+                "look at `loadlock status`, then try again.",
+            ))
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! A control that isn't one: fixed answers, failures on demand, and a server thread. The tests of the CLI use it too.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use loadlock_api::*;
+use tokio::sync::{broadcast, oneshot};
+
+/// 2026-05-04 12:03:11 UTC.
+pub const NOW_NS: u64 = 1_777_896_191_000_000_250;
+
+/// What the next call does instead of answering.
+#[derive(Clone)]
+pub enum Trouble {
+    Error(BackendError),
+    Panic,
+    Silence(Duration),
+}
+
+pub struct Fake {
+    pub status: Mutex<Status>,
+    pub trouble: Mutex<Option<Trouble>>,
+    /// Segment, mode and author of every change.
+    pub changes: Mutex<Vec<(String, Mode, String)>>,
+    pub rules: Mutex<Vec<Rule>>,
+    pub flows: Mutex<Vec<Flow>>,
+    pub drops: Mutex<Vec<DropCount>>,
+    events: broadcast::Sender<Arc<EventLine>>,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self {
+            status: Mutex::new(status()),
+            trouble: Mutex::new(None),
+            changes: Mutex::new(Vec::new()),
+            rules: Mutex::new(rules()),
+            flows: Mutex::new(flows()),
+            drops: Mutex::new(drops()),
+            events: broadcast::Sender::new(1_024),
+        }
+    }
+}
+
+impl Fake {
+    pub fn send(&self, event: EventLine) {
+        self.events.send(Arc::new(event)).unwrap();
+    }
+
+    fn trouble(&self) -> Result<(), BackendError> {
+        let trouble = self.trouble.lock().unwrap().clone();
+        match trouble {
+            None => Ok(()),
+            Some(Trouble::Error(error)) => Err(error),
+            Some(Trouble::Panic) => panic!("the fake was told to"),
+            Some(Trouble::Silence(time)) => {
+                std::thread::sleep(time);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Backend for Fake {
+    fn status(&self) -> Result<Status, BackendError> {
+        let mut status = self.status.lock().unwrap().clone();
+        status.alarms = status.find_alarms();
+        self.trouble().map(|()| status)
+    }
+
+    fn set_mode(
+        &self,
+        segment: &str,
+        mode: Mode,
+        author: &str,
+    ) -> Result<ModeChanged, BackendError> {
+        self.trouble()?;
+        let mut status = self.status.lock().unwrap();
+        let known = status.segments.iter().map(|segment| segment.name.clone()).collect();
+        let Some(at) = status.segments.iter().position(|one| one.name == segment) else {
+            return Err(BackendError::UnknownSegment { found: segment.to_owned(), known });
+        };
+        self.changes.lock().unwrap().push((segment.to_owned(), mode, author.to_owned()));
+        let previous = std::mem::replace(&mut status.segments[at].mode, mode);
+        status.control.policy_version += 1;
+        status.control.generation += 1;
+        let (policy_version, generation) =
+            (status.control.policy_version, status.control.generation);
+        Ok(ModeChanged { segment: segment.to_owned(), mode, previous, policy_version, generation })
+    }
+
+    fn rules(&self, query: &RuleQuery) -> Result<Listing<Rule>, BackendError> {
+        self.trouble()?;
+        if let Some(segment) = query.segment.as_ref().filter(|segment| *segment != "fab") {
+            return Err(BackendError::UnknownSegment {
+                found: segment.clone(),
+                known: vec!["fab".to_owned()],
+            });
+        }
+        Ok(Listing::take(self.rules.lock().unwrap().clone(), query.limit))
+    }
+
+    fn flows(&self, query: &FlowQuery) -> Result<Listing<Flow>, BackendError> {
+        self.trouble()?;
+        let wanted = |flow: &Flow| {
+            let is_end = |address: AddressFilter| {
+                [&flow.client, &flow.server].contains(&&address.to_string())
+            };
+            query.address.is_none_or(is_end)
+        };
+        Ok(Listing::take(
+            self.flows.lock().unwrap().clone().into_iter().filter(wanted),
+            query.limit,
+        ))
+    }
+
+    fn drops(&self) -> Result<Vec<DropCount>, BackendError> {
+        self.trouble().map(|()| self.drops.lock().unwrap().clone())
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>> {
+        self.events.subscribe()
+    }
+}
+
+/// A server on a thread of its own, with a runtime of one thread; stops when dropped.
+pub struct Served {
+    pub backend: Arc<Fake>,
+    pub socket: PathBuf,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Served {
+    pub fn start(socket: PathBuf) -> Self {
+        let backend = Arc::new(Fake::default());
+        let (stop, stopped) = oneshot::channel();
+        let (served, path) = (backend.clone(), socket.clone());
+        let thread = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let shutdown = async {
+                let _ = stopped.await;
+            };
+            runtime.block_on(serve(&path, served, shutdown)).unwrap();
+        });
+        let started = Instant::now();
+        while Client::connect(&socket).is_err() {
+            assert!(started.elapsed() < Duration::from_secs(10), "the server doesn't start");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Self { backend, socket, stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(&self.socket).unwrap()
+    }
+
+    /// Stops the server in order, and says how long that took.
+    pub fn stop(&mut self) -> Duration {
+        let started = Instant::now();
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+        started.elapsed()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.stop();
+        }
+    }
+}
+
+pub fn status() -> Status {
+    let port = |name: &str, packets: u64, dropped: u64| PortStatus {
+        port: name.to_owned(),
+        link_up: true,
+        speed_mbps: Some(10_000),
+        received_packets: packets,
+        received_bytes: packets * 412,
+        forwarded_packets: packets - dropped,
+        forwarded_bytes: (packets - dropped) * 412,
+        dropped_packets: dropped,
+        ..PortStatus::default()
+    };
+    Status {
+        version: "0.1.0".to_owned(),
+        time: Time::from_ns(NOW_NS),
+        uptime_s: 273_604,
+        control: ControlStatus {
+            state: ControlState::Attached,
+            policy_version: 37,
+            generation: 41,
+            store_path: "/var/lib/loadlock/store.db".to_owned(),
+            evidence_keys: 1_204,
+            events_received: 88_412_907,
+            records_refused: 0,
+            last_error: None,
+        },
+        dataplane: DataplaneStatus {
+            state: DataplaneState::Running,
+            pid: Some(4_711),
+            starts: 1,
+            heartbeat_age_ms: Some(12),
+            memory: MemoryStatus {
+                exchange_path: "/dev/hugepages/loadlock".to_owned(),
+                exchange_bytes: 268_435_456,
+            },
+        },
+        segments: vec![SegmentStatus {
+            name: "fab".to_owned(),
+            mode: Mode::Enforce,
+            rules: 128,
+            side_a: port("fab-a", 1_234_567_890, 567),
+            side_b: port("fab-b", 987_654_321, 1_234),
+        }],
+        workers: vec![WorkerStatus {
+            index: 0,
+            core: 2,
+            generation: Some(41),
+            heartbeat_age_ms: Some(0),
+            flows_narrow: 1_204,
+            flows_wide: 38,
+            flow_capacity_narrow: 1_048_576,
+            flow_capacity_wide: 262_144,
+            events_sent: 88_412_907,
+            bursts: 402_113_000,
+            empty_polls: 9_402_113_000,
+            latency_p50_ns: Some(1_840),
+            latency_p99_ns: Some(5_120),
+            latency_p99_9_ns: Some(11_264),
+            latency_max_ns: Some(184_320),
+            ring_used: 12,
+            ring_capacity: 65_536,
+            ..WorkerStatus::default()
+        }],
+        alarms: Vec::new(),
+    }
+}
+
+pub fn rules() -> Vec<Rule> {
+    let rule = |id, client: &str, server: &str, service: &str, reason: &str| Rule {
+        id,
+        segment: "fab".to_owned(),
+        vlan: "untagged".to_owned(),
+        client: client.to_owned(),
+        client_side: Some(Side::A),
+        server: server.to_owned(),
+        service: service.to_owned(),
+        opens: Opens::Client,
+        midstream: false,
+        reason: reason.to_owned(),
+        owner: None,
+        words: format!("{client} (side A) → {server} {service}, opened by the client"),
+    };
+    vec![
+        rule(1, "10.0.1.11", "10.0.2.5", "tcp/5000", "learned: 14 conversations"),
+        rule(2, "10.0.1.12", "10.0.2.5", "tcp/5000", "learned: 9 conversations"),
+        rule(812, "10.0.1.0/24", "10.0.2.53", "udp/53", "DNS for all tools, ticket 4711"),
+        rule(813, "fd00:10::11", "fd00:20::5", "icmpv6/echo", "learned: 2 conversations"),
+    ]
+}
+
+pub fn flows() -> Vec<Flow> {
+    let flow = |client: &str, port, server: &str, service: &str, verdict, age_s: u64| Flow {
+        segment: "fab".to_owned(),
+        vlan: "untagged".to_owned(),
+        client: client.to_owned(),
+        client_port: port,
+        client_side: Side::A,
+        server: server.to_owned(),
+        service: service.to_owned(),
+        initiator: Side::A,
+        state: FlowState::Open,
+        rule: (verdict == Verdict::Allow).then_some(1),
+        verdict,
+        started: Time::from_ns(NOW_NS - age_s * 1_000_000_000),
+        client_packets: 1_204 + age_s,
+        client_bytes: 88_412 + age_s * 100,
+        server_packets: 1_180,
+        server_bytes: 1_204_551,
+    };
+    vec![
+        flow("10.0.1.13", Some(50_112), "10.0.2.9", "tcp/445", Verdict::WouldDeny, 4),
+        flow("10.0.1.11", Some(49_152), "10.0.2.5", "tcp/5000", Verdict::Allow, 86_400),
+        flow("fd00:10::11", None, "fd00:20::5", "icmpv6/echo", Verdict::Allow, 90_000),
+    ]
+}
+
+pub fn drops() -> Vec<DropCount> {
+    let drop = |port: &str, reason: &str, meaning: &str, dropped, would_deny| DropCount {
+        segment: "fab".to_owned(),
+        port: port.to_owned(),
+        reason: reason.to_owned(),
+        meaning: meaning.to_owned(),
+        dropped_packets: dropped,
+        would_deny_packets: would_deny,
+    };
+    vec![
+        drop("fab-a", "no_rule", "no rule permits this conversation", 560, 12),
+        drop("fab-a", "ipv4_length", "IPv4 total length and frame contradict each other", 7, 0),
+        drop(
+            "fab-b",
+            "wrong_direction",
+            "a rule permits the conversation, but not that this side opens it",
+            1_234,
+            0,
+        ),
+    ]
+}
+
+/// Events that differ in their time and the number in their words.
+pub fn event(number: u64, kind: EventKind) -> EventLine {
+    let denied = kind == EventKind::Denied;
+    EventLine {
+        time: Time::from_ns(NOW_NS + number * 1_000_000),
+        kind,
+        segment: "fab".to_owned(),
+        words: format!("10.0.1.66:{} → 10.0.2.5 tcp/445", 40_000 + number),
+        vlan: "untagged".to_owned(),
+        client: "10.0.1.66".to_owned(),
+        client_port: Some(40_000),
+        client_side: Side::A,
+        server: "10.0.2.5".to_owned(),
+        service: "tcp/445".to_owned(),
+        initiator: Side::A,
+        verdict: if denied { Verdict::Deny } else { Verdict::Allow },
+        reason: denied.then(|| "no_rule".to_owned()),
+        rule: None,
+        midstream: false,
+        client_packets: number,
+        client_bytes: 60 * number,
+        server_packets: 0,
+        server_bytes: 0,
+    }
+}

@@ -1,0 +1,84 @@
+//! The API's way to the core thread: commands with a reply.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use loadlock_api::{
+    Backend, BackendError, DropCount, EventLine, Flow, FlowQuery, Listing, Mode, ModeChanged, Rule,
+    RuleQuery, Status,
+};
+use tokio::sync::broadcast;
+
+type Reply<T> = Sender<Result<T, BackendError>>;
+
+/// What the API asks the core thread for.
+pub(crate) enum Command {
+    Status(Reply<Status>),
+    SetMode { segment: String, mode: Mode, author: String, reply: Reply<ModeChanged> },
+    Rules(RuleQuery, Reply<Listing<Rule>>),
+    Flows(FlowQuery, Reply<Listing<Flow>>),
+    Drops(Reply<Vec<DropCount>>),
+}
+
+/// The API's end.
+pub(crate) struct CoreBackend {
+    commands: Sender<Command>,
+    events: broadcast::Sender<Arc<EventLine>>,
+}
+
+/// Both ends of the way.
+pub(crate) fn channel(
+    events: broadcast::Sender<Arc<EventLine>>,
+) -> (CoreBackend, Receiver<Command>) {
+    let (commands, inbox) = unbounded();
+    (CoreBackend { commands, events }, inbox)
+}
+
+/// The server gives up after ten seconds; the answer to a request nobody waits for any more is thrown away.
+const PATIENCE: Duration = Duration::from_secs(9);
+
+impl CoreBackend {
+    fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, BackendError> {
+        let (reply, answer) = bounded(1);
+        let unavailable = |reason: &str| BackendError::Unavailable { reason: reason.to_owned() };
+        self.commands.send(command(reply)).map_err(|_| unavailable("it has ended"))?;
+        match answer.recv_timeout(PATIENCE) {
+            Ok(result) => result,
+            Err(RecvTimeoutError::Timeout) => Err(unavailable("no answer for 9 s")),
+            Err(RecvTimeoutError::Disconnected) => Err(unavailable("it is ending")),
+        }
+    }
+}
+
+impl Backend for CoreBackend {
+    fn status(&self) -> Result<Status, BackendError> {
+        self.ask(Command::Status)
+    }
+
+    fn set_mode(
+        &self,
+        segment: &str,
+        mode: Mode,
+        author: &str,
+    ) -> Result<ModeChanged, BackendError> {
+        let (segment, author) = (segment.to_owned(), author.to_owned());
+        self.ask(|reply| Command::SetMode { segment, mode, author, reply })
+    }
+
+    fn rules(&self, query: &RuleQuery) -> Result<Listing<Rule>, BackendError> {
+        self.ask(|reply| Command::Rules(query.clone(), reply))
+    }
+
+    fn flows(&self, query: &FlowQuery) -> Result<Listing<Flow>, BackendError> {
+        self.ask(|reply| Command::Flows(query.clone(), reply))
+    }
+
+    fn drops(&self) -> Result<Vec<DropCount>, BackendError> {
+        self.ask(Command::Drops)
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>> {
+        self.events.subscribe()
+    }
+}

@@ -1,0 +1,484 @@
+//! The core thread: drain, learn, save, publish, answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam::channel::Receiver;
+use loadlock_api::{EventLine, Listing, ModeChanged};
+use loadlock_exchange::{ControlExchange, Event, EventKind, Mode, PublishError, RegionError};
+use loadlock_learn::{EvidenceChanges, LearnLimits, Learner};
+use loadlock_settings::Settings;
+use loadlock_store::Cursor;
+use tokio::sync::broadcast;
+
+use crate::backend::Command;
+use crate::error::EngineError;
+use crate::lines::{event_line, flow};
+use crate::live::LiveView;
+use crate::rows;
+use crate::state::State;
+use crate::storage::{Batch, Saved, Storage};
+
+/// Everything the core thread owns.
+pub(crate) struct Core {
+    pub settings: Settings,
+    pub learner: Learner,
+    pub state: State,
+    pub exchange: Option<ControlExchange>,
+    pub live: LiveView,
+    pub started: Instant,
+    pub generation: u64,
+    pub events_received: u64,
+    pub records_refused: u64,
+    pub last_error: Option<String>,
+    pub storage: Storage,
+    events: broadcast::Sender<Arc<EventLine>>,
+    /// The learner's revision that is in `state`.
+    learned_revision: u64,
+    version_due: Instant,
+    publish_due: Option<Instant>,
+    attach_due: Instant,
+    attach_error: Option<String>,
+    save_due: Instant,
+    events_unsaved: u64,
+    saving: Option<EvidenceChanges>,
+    stored_cursors: Vec<Cursor>,
+}
+
+/// Records taken from one ring before the others get their turn.
+const DRAIN_RECORDS: usize = 4096;
+const ATTACH_EVERY: Duration = Duration::from_millis(50);
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// After the disk refused.
+const SAVE_AGAIN: Duration = Duration::from_secs(5);
+const PUBLISH_AGAIN: Duration = Duration::from_millis(2);
+
+/// Time by the wall clock, ns since 1970.
+pub(crate) fn now_ns() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Core {
+    /// Takes up where the last control left off.
+    pub fn new(
+        settings: Settings,
+        mut storage: Storage,
+        events: broadcast::Sender<Arc<EventLine>>,
+    ) -> Result<Self, EngineError> {
+        let names: Vec<String> =
+            settings.segments.iter().map(|segment| segment.name.to_string()).collect();
+        let mut learner = Learner::new(&names, LearnLimits::default());
+        let (evidence, unread) = rows::decode(&std::mem::take(&mut storage.evidence));
+        let restored = learner.restore(evidence);
+        let mut last_error = None;
+        if unread + restored.refused > 0 {
+            last_error = Some(format!(
+                "{} evidence rows of the store can't be used; what they were about is learned again",
+                unread + restored.refused
+            ));
+        }
+        let state = match &storage.latest {
+            Some(version) => State::of(version, &settings)?,
+            None => {
+                let state = State::configured(&settings);
+                let version = state.to_version(&settings, now_ns(), "configuration", "first start");
+                State { number: storage.append(version)?, ..state }
+            }
+        };
+        if let Some(newest) = storage.damaged.first() {
+            last_error = Some(format!(
+                "policy version {newest} in the store is damaged; version {} is in force instead",
+                state.number
+            ));
+        }
+        let now = Instant::now();
+        Ok(Self {
+            live: LiveView::new(settings.control.flow_view_capacity as usize),
+            // What is in the evidence but not in the version becomes one as soon as versions are due.
+            learned_revision: u64::MAX,
+            stored_cursors: std::mem::take(&mut storage.cursors),
+            settings,
+            learner,
+            state,
+            exchange: None,
+            started: now,
+            generation: 0,
+            events_received: 0,
+            records_refused: 0,
+            last_error,
+            storage,
+            events,
+            version_due: now,
+            publish_due: None,
+            attach_due: now,
+            attach_error: None,
+            save_due: now,
+            events_unsaved: 0,
+            saving: None,
+        })
+    }
+
+    /// Works until `stop` is set, then puts everything on disk.
+    pub fn run(mut self, commands: &Receiver<Command>, stop: &AtomicBool) {
+        tracing::info!(version = self.state.number.0, "control has started");
+        while !stop.load(Ordering::Relaxed) {
+            let busy = self.turn();
+            for command in commands.try_iter().take(16) {
+                self.obey(command);
+            }
+            if !busy && let Ok(command) = commands.recv_timeout(Duration::from_millis(1)) {
+                self.obey(command);
+            }
+        }
+        self.finish();
+    }
+
+    /// One round. True if there was anything to drain.
+    fn turn(&mut self) -> bool {
+        let now = Instant::now();
+        self.attach_if_due(now);
+        let drained = self.drain();
+        if let Some(saved) = self.storage.saved() {
+            self.conclude(&saved, now);
+        }
+        self.save_if_due(now);
+        self.version_if_due(now);
+        self.publish_if_due(now);
+        drained > 0
+    }
+
+    fn attach_if_due(&mut self, now: Instant) {
+        if now < self.attach_due {
+            return;
+        }
+        self.attach_due = now + ATTACH_EVERY;
+        if let Some(exchange) = &self.exchange {
+            exchange.heartbeat(now_ns());
+            if exchange.is_current() {
+                return;
+            }
+            tracing::info!("the dataplane has made a new exchange");
+            self.exchange = None;
+            self.generation = 0;
+        }
+        match ControlExchange::attach(&self.settings.exchange.path, self.settings.dimensions()) {
+            Ok(exchange) => self.attached(exchange, now),
+            Err(RegionError::Missing { .. }) => {}
+            Err(error) => {
+                let text = error.to_string();
+                if self.attach_error.as_ref() != Some(&text) {
+                    tracing::warn!("{text}");
+                    self.attach_error = Some(text);
+                }
+            }
+        }
+    }
+
+    fn attached(&mut self, mut exchange: ControlExchange, now: Instant) {
+        let instance = exchange.instance();
+        for cursor in self.stored_cursors.iter().filter(|cursor| cursor.instance == instance) {
+            if let Some(ring) = exchange.events.get_mut(cursor.worker as usize) {
+                ring.skip_to(cursor.position);
+            }
+        }
+        tracing::info!(path = %self.settings.exchange.path.display(), "attached to the exchange");
+        self.attach_error = None;
+        self.live.clear_flows();
+        self.exchange = Some(exchange);
+        self.publish_due = Some(now);
+    }
+
+    /// Takes what the rings hold, a bounded number of records of each. Returns how many.
+    fn drain(&mut self) -> usize {
+        let Some(mut exchange) = self.exchange.take() else { return 0 };
+        let mut drained = 0;
+        for ring in &mut exchange.events {
+            for _ in 0..DRAIN_RECORDS {
+                let Some(record) = ring.next_record() else { break };
+                drained += 1;
+                match Event::decode(&record) {
+                    Ok(event) => self.observe(&event),
+                    Err(_) => self.records_refused += 1,
+                }
+            }
+            // A storm: what was read is in memory; waiting for the disk would make the ring refuse events.
+            if ring.backlog() > ring.capacity() / 2 {
+                ring.release();
+            }
+        }
+        self.exchange = Some(exchange);
+        self.events_unsaved += drained as u64;
+        drained
+    }
+
+    fn observe(&mut self, event: &Event) {
+        self.events_received += 1;
+        self.live.observe(event);
+        let segment = event.key.tail().segment().index();
+        let learning = self.state.modes.get(segment) == Some(&Mode::Learn);
+        let denial = matches!(event.kind, EventKind::Denied(_));
+        if !denial && (event.flags.learning || (learning && event.rule.is_some())) {
+            self.learner.observe(event);
+        }
+        if !event.flags.repeated
+            && let Some(line) = event_line(&self.settings, &self.state.policy, event)
+        {
+            // It fails when nobody listens, which is in order.
+            let _ = self.events.send(Arc::new(line));
+        }
+    }
+
+    fn save_if_due(&mut self, now: Instant) {
+        if self.saving.is_some() || self.events_unsaved == 0 || now < self.save_due {
+            return;
+        }
+        let changes = self.learner.take_changes();
+        let (removed, rows) = rows::encode(&changes);
+        self.storage.save(Batch { removed, rows, cursors: self.cursors() });
+        self.saving = Some(changes);
+        self.events_unsaved = 0;
+        self.save_due = now + SAVE_EVERY;
+    }
+
+    fn cursors(&self) -> Vec<Cursor> {
+        let Some(exchange) = &self.exchange else { return Vec::new() };
+        let instance = exchange.instance();
+        let rings = exchange.events.iter().zip(0..);
+        rings.map(|(ring, worker)| Cursor { instance, worker, position: ring.position() }).collect()
+    }
+
+    /// A batch is on disk, or couldn't be put there.
+    fn conclude(&mut self, saved: &Saved, now: Instant) {
+        let changes = self.saving.take();
+        match &saved.result {
+            Ok(()) => {
+                if let Some(exchange) = &mut self.exchange {
+                    let instance = exchange.instance();
+                    for cursor in saved.cursors.iter().filter(|cursor| cursor.instance == instance)
+                    {
+                        if let Some(ring) = exchange.events.get_mut(cursor.worker as usize) {
+                            ring.release_to(cursor.position);
+                        }
+                    }
+                }
+                self.stored_cursors.clone_from(&saved.cursors);
+            }
+            Err(error) => {
+                self.fail(error.to_string());
+                if let Some(changes) = changes {
+                    self.learner.keep_unsaved(&changes);
+                }
+                self.events_unsaved += 1;
+                self.save_due = now + SAVE_AGAIN;
+            }
+        }
+    }
+
+    fn fail(&mut self, error: String) {
+        tracing::error!("{error}");
+        self.last_error = Some(error);
+    }
+
+    /// Makes a version of what was learned since the last.
+    fn version_if_due(&mut self, now: Instant) {
+        let learning = self.state.modes.contains(&Mode::Learn);
+        if !learning || now < self.version_due || self.learner.revision() == self.learned_revision {
+            return;
+        }
+        self.version_due = now + self.settings.control.version_interval;
+        let modes = self.state.modes.clone();
+        if let Err(error) = self.make_version(modes, "learning", "learned conversations") {
+            self.fail(error);
+        }
+    }
+
+    /// Appends a version with what has been learned and these modes, unless nothing changes, and makes it due for publication.
+    /// The text says why it can't be done; the state is then as before.
+    fn make_version(&mut self, modes: Vec<Mode>, author: &str, reason: &str) -> Result<(), String> {
+        let revision = self.learner.revision();
+        let learned = self.learner.policy().map_err(|errors| errors.to_string())?;
+        let is_learning = |segment: &str| self.state.is_learning(&self.settings, segment);
+        let policy = self
+            .state
+            .policy
+            .with_learned(&learned, is_learning)
+            .map_err(|errors| errors.to_string())?;
+        if policy == self.state.policy && modes == self.state.modes {
+            self.learned_revision = revision;
+            return Ok(());
+        }
+        let new = State { policy, modes, ..self.state.clone() };
+        let version = new.to_version(&self.settings, now_ns(), author, reason);
+        let number = self.storage.append(version).map_err(|error| error.to_string())?;
+        tracing::info!(
+            version = number.0,
+            author,
+            reason,
+            rules = new.policy.rules().len(),
+            "new policy version"
+        );
+        self.state = State { number, ..new };
+        self.learned_revision = revision;
+        self.publish_due = Some(Instant::now());
+        Ok(())
+    }
+
+    fn publish_if_due(&mut self, now: Instant) {
+        if self.publish_due.is_none_or(|due| now < due) {
+            return;
+        }
+        let Some(exchange) = &mut self.exchange else { return };
+        let image = match self.state.compile(&self.settings) {
+            Ok(image) => image,
+            Err(error) => {
+                self.publish_due = None;
+                self.fail(format!("policy version {}: {error}", self.state.number));
+                return;
+            }
+        };
+        match exchange.publish(&image) {
+            Ok(generation) => {
+                self.generation = generation.0;
+                self.publish_due = None;
+                tracing::info!(
+                    version = self.state.number.0,
+                    generation = generation.0,
+                    "policy in force"
+                );
+            }
+            Err(PublishError::Busy(_)) => self.publish_due = Some(now + PUBLISH_AGAIN),
+            Err(error @ PublishError::TooLarge { .. }) => {
+                self.publish_due = None;
+                self.fail(error.to_string());
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        // A reply nobody waits for any more is thrown away.
+        match command {
+            Command::Status(reply) => drop(reply.send(Ok(self.status()))),
+            Command::Drops(reply) => drop(reply.send(Ok(self.drops()))),
+            Command::SetMode { segment, mode, author, reply } => {
+                let result = self.set_mode(&segment, mode.into(), &author);
+                drop(reply.send(result));
+            }
+            Command::Rules(query, reply) => {
+                let known = |name: &String| {
+                    self.settings.segments.iter().any(|segment| segment.name.as_str() == name)
+                };
+                let result = match &query.segment {
+                    Some(segment) if !known(segment) => Err(self.unknown_segment(segment)),
+                    wanted => Ok(Listing::take(
+                        self.rules().filter(|rule| {
+                            wanted.as_ref().is_none_or(|name| rule.segment == *name)
+                        }),
+                        query.limit,
+                    )),
+                };
+                drop(reply.send(result));
+            }
+            Command::Flows(query, reply) => {
+                let flows = self.live.flows();
+                let matching = flows.iter().filter(|(key, _)| {
+                    query.address.is_none_or(|address| {
+                        use loadlock_packet::Side::{A, B};
+                        [A, B].iter().any(|side| address.matches(key.endpoint(*side).network))
+                    })
+                });
+                let lines =
+                    matching.map(|(key, live)| flow(&self.settings, &self.state.policy, key, live));
+                let mut listing = Listing::take(lines, query.limit);
+                listing.total += self.live.flows_left_out();
+                drop(reply.send(Ok(listing)));
+            }
+        }
+    }
+
+    fn unknown_segment(&self, found: &str) -> loadlock_api::BackendError {
+        let known = self.settings.segments.iter().map(|segment| segment.name.to_string());
+        loadlock_api::BackendError::UnknownSegment {
+            found: found.to_owned(),
+            known: known.collect(),
+        }
+    }
+
+    /// Sets a mode: drains what was seen under the old one, makes a durable version, publishes, waits for the workers.
+    fn set_mode(
+        &mut self,
+        segment: &str,
+        mode: Mode,
+        author: &str,
+    ) -> Result<ModeChanged, loadlock_api::BackendError> {
+        use loadlock_api::BackendError;
+        let position =
+            self.settings.segments.iter().position(|known| known.name.as_str() == segment);
+        let at = position.ok_or_else(|| self.unknown_segment(segment))?;
+        let previous = self.state.modes[at];
+        if previous != mode {
+            let deadline = Instant::now() + Duration::from_secs(1);
+            while self.drain() > 0 && Instant::now() < deadline {}
+            let mut modes = self.state.modes.clone();
+            modes[at] = mode;
+            let reason = format!("mode of {segment}: {} to {}", previous.name(), mode.name());
+            self.make_version(modes, author, &reason)
+                .map_err(|reason| BackendError::Store { reason })?;
+            self.wait_for_workers()?;
+        }
+        Ok(ModeChanged {
+            segment: segment.to_owned(),
+            mode: mode.into(),
+            previous: previous.into(),
+            policy_version: self.state.number.0,
+            generation: self.generation,
+        })
+    }
+
+    /// Publishes what is due and waits until every worker that is online judges by it.
+    fn wait_for_workers(&mut self) -> Result<(), loadlock_api::BackendError> {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        loop {
+            self.publish_if_due(Instant::now());
+            let Some(exchange) = &self.exchange else { return Ok(()) };
+            let generations = exchange.generations();
+            let behind = generations.iter().flatten().any(|said| *said < self.generation);
+            if self.publish_due.is_none() && !behind {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(loadlock_api::BackendError::Conflict {
+                    reason: format!(
+                        "policy version {} is stored, but after 2 s not every worker judges by it (workers: {generations:?}, \
+                         published: {})",
+                        self.state.number, self.generation
+                    ),
+                    next_step: "look at `loadlock status`: a worker that stays behind hangs"
+                        .to_owned(),
+                });
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+
+    /// Puts everything learned on disk and gives the rings back.
+    fn finish(&mut self) {
+        while self.drain() > 0 {}
+        if self.saving.is_some()
+            && let Some(saved) = self.storage.wait_saved()
+        {
+            self.conclude(&saved, Instant::now());
+        }
+        self.save_due = Instant::now();
+        self.version_due = self.save_due;
+        self.save_if_due(self.save_due);
+        if self.saving.is_some()
+            && let Some(saved) = self.storage.wait_saved()
+        {
+            self.conclude(&saved, Instant::now());
+        }
+        self.version_if_due(Instant::now());
+        tracing::info!("control has ended; the dataplane keeps the policy in force");
+    }
+}

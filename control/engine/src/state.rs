@@ -1,0 +1,97 @@
+//! The policy that control stands for: rules and modes of one stored version.
+
+use loadlock_exchange::{Mode, PolicyImage, seed};
+use loadlock_policy::{Policy, PolicyFile, SegmentDefinition};
+use loadlock_settings::Settings;
+use loadlock_store::{NewVersion, SegmentMode, Version, VersionNumber};
+
+use crate::error::EngineError;
+
+/// A version in working form.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub number: VersionNumber,
+    pub policy: Policy,
+    /// In the order of the configured segments.
+    pub modes: Vec<Mode>,
+}
+
+impl State {
+    /// Reads a stored version. Segments that it doesn't know have the configured mode.
+    pub fn of(version: &Version, settings: &Settings) -> Result<Self, EngineError> {
+        let place = format!("policy version {}", version.number);
+        let policy = PolicyFile::parse(&version.content.rules, &place)
+            .map_err(|errors| EngineError::StoredPolicy { version: version.number, errors })?;
+        let stored = &version.content.modes;
+        let modes = settings.segments.iter().map(|segment| {
+            let of_segment = stored.iter().find(|mode| mode.segment == segment.name.as_str());
+            of_segment.and_then(|mode| Mode::from_name(&mode.mode)).unwrap_or(segment.mode)
+        });
+        Ok(Self { number: version.number, policy, modes: modes.collect() })
+    }
+
+    /// What is in force before anything was stored: the configured modes, no rule.
+    pub fn configured(settings: &Settings) -> Self {
+        Self {
+            number: VersionNumber(0),
+            policy: Policy::default(),
+            modes: settings.segments.iter().map(|segment| segment.mode).collect(),
+        }
+    }
+
+    /// This state as a version to be stored.
+    pub fn to_version(
+        &self,
+        settings: &Settings,
+        now_ns: u64,
+        author: &str,
+        reason: &str,
+    ) -> NewVersion {
+        let modes = settings.segments.iter().zip(&self.modes);
+        NewVersion {
+            created_ns: now_ns,
+            author: author.to_owned(),
+            reason: reason.to_owned(),
+            modes: modes
+                .map(|(segment, mode)| SegmentMode {
+                    segment: segment.name.to_string(),
+                    mode: mode.name().to_owned(),
+                })
+                .collect(),
+            rules: self.policy.to_toml(),
+        }
+    }
+
+    /// Is this segment, by name, learning?
+    pub fn is_learning(&self, settings: &Settings, segment: &str) -> bool {
+        let position = settings.segments.iter().position(|known| known.name.as_str() == segment);
+        position.and_then(|at| self.modes.get(at)) == Some(&Mode::Learn)
+    }
+
+    /// Compiles for the exchange. Rules of segments that aren't configured any more are left out: they are nobody's
+    /// traffic. The text says why it can't be done.
+    pub fn compile(&self, settings: &Settings) -> Result<PolicyImage, String> {
+        let segments: Vec<SegmentDefinition> = settings
+            .segments
+            .iter()
+            .zip(settings.segment_policies())
+            .zip(&self.modes)
+            .map(|((segment, policy), mode)| SegmentDefinition {
+                name: segment.name.to_string(),
+                policy: loadlock_exchange::SegmentPolicy { mode: *mode, ..policy },
+            })
+            .collect();
+        let known = |rule: &&loadlock_policy::Rule| {
+            segments.iter().any(|segment| segment.name == *rule.parts().segment)
+        };
+        let rules = self.policy.rules().iter().filter(known).cloned().collect();
+        let policy =
+            Policy::from_rules(rules, "stored rules").map_err(|error| error.to_string())?;
+        let seed = seed().map_err(|error| format!("/dev/urandom gives no seed: {error}"))?;
+        let capacity = settings.dimensions().rule_capacity;
+        policy.compile(&segments, self.number.0, seed, capacity).map_err(|error| {
+            let cause = std::error::Error::source(&error);
+            cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+        })
+    }
+}
