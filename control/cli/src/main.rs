@@ -1,0 +1,134 @@
+//! The command `loadlock`: control, the offline tools and every client verb.
+//!
+//! ```text
+//!   main ──► one file a verb ──► reach (socket) ──► loadlock_api::Client
+//!                 │
+//!                 ├─► table, units, local_time ──► output        text for people
+//!                 └─► loadlock_api::to_json ─────► output        -o json for programs
+//!   failure (what went wrong, on stderr) ──► exit (the code)
+//! ```
+//!
+//! A verb is a file with `Arguments` and `Arguments::run`, and an arm in [`Verb`]. Nothing here decides anything about packets or
+//! policy, and nothing but [`output`] writes to the terminal.
+//!
+//! Tested by strings of each rendering, and by the built program against a fake control behind a real socket (`tests/`).
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod control;
+mod drops;
+mod exit;
+mod failure;
+mod flows;
+mod generate;
+mod local_time;
+mod mode;
+mod observe;
+mod output;
+mod reach;
+mod replay;
+mod rules;
+mod run;
+mod status;
+mod table;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+/// Inline microsegmentation: learns what each device needs, forwards that and drops the rest.
+#[derive(Parser)]
+#[command(name = "loadlock", version, after_help = exit::table(), arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Is all well? Processes, segments, ports, workers and alarms
+    Status(status::Arguments),
+    /// Change what a segment does with frames that no rule permits
+    Mode(mode::Arguments),
+    /// The rules of the policy in force
+    Rules(rules::Arguments),
+    /// The live conversations
+    Flows(flows::Arguments),
+    /// Dropped packets by segment, port and reason
+    Drops(drops::Arguments),
+    /// Conversations as they start, end or are denied
+    Observe(observe::Arguments),
+    /// Check a configuration file, and whether it fits this machine
+    Check(check::Arguments),
+    /// Make a synthetic capture of a scenario, with ground truth
+    Generate(generate::Arguments),
+    /// Judge a capture: the same pipeline and learner, with the capture's time, without DPDK or root
+    Replay(replay::Arguments),
+    /// Start both processes and keep them running
+    Run(run::Arguments),
+    /// The daemon that learns, keeps versions and publishes
+    Control(control::Arguments),
+}
+
+impl Verb {
+    /// The exit code, or why there is none.
+    fn run(&self) -> Result<u8, Failure> {
+        match self {
+            Self::Status(arguments) => arguments.run(),
+            Self::Mode(arguments) => arguments.run(),
+            Self::Rules(arguments) => arguments.run(),
+            Self::Flows(arguments) => arguments.run(),
+            Self::Drops(arguments) => arguments.run(),
+            Self::Observe(arguments) => arguments.run(),
+            Self::Check(arguments) => arguments.run(),
+            Self::Generate(arguments) => arguments.run(),
+            Self::Replay(arguments) => arguments.run(),
+            Self::Run(arguments) => arguments.run(),
+            Self::Control(arguments) => arguments.run(),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    // Wrong usage ends within `parse`, with clap's own code, which is exit::USAGE.
+    match Arguments::parse().verb.run() {
+        Ok(code) => code.into(),
+        Err(failure) if failure.is_reader_gone() => exit::OK.into(),
+        Err(failure) => {
+            output::complain(&failure.to_string());
+            failure.code().into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_every_verb_and_every_exit_code() {
+        let help = Arguments::command().render_long_help().to_string();
+        for verb in Arguments::command().get_subcommands() {
+            assert!(
+                help.contains(&format!("  {}  ", verb.get_name())),
+                "{}: {help}",
+                verb.get_name()
+            );
+            assert!(verb.get_about().is_some(), "{} isn't explained", verb.get_name());
+        }
+        for (code, name, _) in exit::CODES {
+            assert!(help.contains(&format!("  {code}  {name} ")), "{name}: {help}");
+        }
+    }
+}

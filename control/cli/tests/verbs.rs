@@ -1,0 +1,394 @@
+//! The built program against a fake control behind a real socket: what people see, what programs get, and the exit codes.
+
+#[path = "../../api/tests/fake/mod.rs"]
+mod fake;
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+
+use fake::{Served, Trouble, event};
+use loadlock_api::*;
+
+fn served() -> (tempfile::TempDir, Served) {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::start(folder.path().join("control.sock"));
+    (folder, served)
+}
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadlock"));
+    command.args(arguments).env("TZ", "UTC").stdin(Stdio::null());
+    command
+}
+
+type Lines<Pipe> =
+    std::iter::Map<std::io::Lines<BufReader<Pipe>>, fn(std::io::Result<String>) -> String>;
+
+/// Exit code, standard output, standard error.
+fn outcome(command: &mut Command) -> (i32, String, String) {
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    outcome(&mut program(arguments))
+}
+
+/// A client verb's standard output; it must succeed and say nothing else.
+fn ask(served: &Served, arguments: &[&str]) -> String {
+    let (code, out, err) = outcome(program(arguments).arg("--socket").arg(&served.socket));
+    assert_eq!((code, err.as_str()), (0, ""), "{arguments:?}: {out}");
+    out
+}
+
+#[test]
+fn status_answers_in_at_most_twelve_lines_of_a_hundred_columns() {
+    let (_folder, served) = served();
+    let out = ask(&served, &["status"]);
+    println!("{out}");
+    assert_eq!(
+        out,
+        "\
+all well, 2026-05-04T12:03:11+00:00 (Loadlock 0.1.0)
+control    attached, up 3 d 4 h, policy version 37, generation 41
+learning   1,204 keys with evidence from 88,412,907 events
+dataplane  running, pid 4711, 1 start, heard 12 ms ago, exchange 256 MiB
+
+SEGMENT  MODE     RULES  PORT      LINK            RECEIVED      FORWARDED  DROPPED  WOULD DENY
+fab      enforce    128  a: fab-a  10 Gbit/s  1,234,567,890  1,234,567,323      567           0
+                         b: fab-b  10 Gbit/s    987,654,321    987,653,087    1,234           0
+
+WORKER  CORE  FLOWS   ROOM FOR      EVENTS  REFUSED  LATENCY P50      P99    P99.9     MAX
+     0     2  1,242  1,310,720  88,412,907        0      1.84 µs  5.12 µs  11.3 µs  184 µs
+"
+    );
+}
+
+#[test]
+fn status_shows_trouble_first_and_fails_only_if_asked_to() {
+    let (_folder, served) = served();
+    {
+        let mut status = served.backend.status.lock().unwrap();
+        status.segments[0].side_b.link_up = false;
+        status.workers[0].events_refused = 1_204;
+        status.control.last_error = Some("\u{1b}[2Jstore: disk full".to_owned());
+    }
+    let out = ask(&served, &["status"]);
+    println!("{out}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines[0].starts_with("3 alarms, "), "{out}");
+    assert!(lines[1].starts_with("! segment fab, port fab-b: the link is down"), "{out}");
+    assert!(
+        out.contains("control: \\u{1b}[2Jstore: disk full") && !out.contains('\u{1b}'),
+        "{out}"
+    );
+    assert!(out.contains("ring refused 1,204 events"), "{out}");
+    let (code, ..) =
+        outcome(program(&["status", "--fail-on-alarm", "--socket"]).arg(&served.socket));
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn every_verb_gives_the_apis_own_json() {
+    let (_folder, served) = served();
+    let json = |arguments: &[&str]| ask(&served, &[arguments, &["-o", "json"]].concat());
+    assert_eq!(serde_json::from_str::<Status>(&json(&["status"])).unwrap(), fake::status());
+    let rules: Listing<Rule> = serde_json::from_str(&json(&["rules", "list"])).unwrap();
+    assert_eq!(rules.items, fake::rules());
+    let flows: Listing<Flow> = serde_json::from_str(&json(&["flows", "--limit", "1"])).unwrap();
+    assert_eq!((flows.items.as_slice(), flows.total), (&fake::flows()[..1], 3));
+    let drops: Vec<DropCount> = serde_json::from_str(&json(&["drops"])).unwrap();
+    assert_eq!(drops, fake::drops());
+    let changed: ModeChanged =
+        serde_json::from_str(&json(&["mode", "set", "fab", "learn"])).unwrap();
+    assert_eq!((changed.mode, changed.previous), (Mode::Learn, Mode::Enforce));
+    assert_eq!(served.backend.changes.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn rules_are_listed_in_words() {
+    let (_folder, served) = served();
+    let out = ask(&served, &["rules", "list"]);
+    println!("{out}");
+    assert_eq!(
+        out,
+        "\
+RULE  SEGMENT  PERMITS                                                              REASON
+   1  fab      10.0.1.11 (side A) → 10.0.2.5 tcp/5000, opened by the client         learned: 14 conversations
+   2  fab      10.0.1.12 (side A) → 10.0.2.5 tcp/5000, opened by the client         learned: 9 conversations
+ 812  fab      10.0.1.0/24 (side A) → 10.0.2.53 udp/53, opened by the client        DNS for all tools, ticket 4711
+ 813  fab      fd00:10::11 (side A) → fd00:20::5 icmpv6/echo, opened by the client  learned: 2 conversations
+4 rules
+"
+    );
+}
+
+#[test]
+fn flows_are_listed_newest_first_with_both_directions() {
+    let (_folder, served) = served();
+    let out = ask(&served, &["flows", "--limit", "2"]);
+    println!("{out}");
+    assert_eq!(
+        out,
+        "\
+SEGMENT  CLIENT → SERVER                      VERDICT     RULE     PACKETS → ←          BYTES → ←  STARTED
+fab      10.0.1.13:50112 → 10.0.2.9 tcp/445   would-deny     -   1,208 / 1,180  88.8 kB / 1.20 MB  2026-05-04T12:03:07+00:00
+fab      10.0.1.11:49152 → 10.0.2.5 tcp/5000  allow          1  87,604 / 1,180  8.73 MB / 1.20 MB  2026-05-03T12:03:11+00:00
+the newest 2 of 3 conversations; --limit shows up to 100,000, --address those of one device
+"
+    );
+    let out = ask(&served, &["flows", "--address", "fd00:10::11"]);
+    assert!(out.ends_with("\n1 conversation\n"), "{out}");
+    assert_eq!(ask(&served, &["flows", "--address", "10.9.9.9"]), "no live conversations\n");
+}
+
+#[test]
+fn drops_are_summed() {
+    let (_folder, served) = served();
+    let out = ask(&served, &["drops"]);
+    println!("{out}");
+    assert_eq!(
+        out,
+        "\
+SEGMENT  PORT   DROPPED  WOULD DENY  REASON           MEANING
+fab      fab-a      560          12  no_rule          no rule permits this conversation
+fab      fab-a        7           0  ipv4_length      IPv4 total length and frame contradict each other
+fab      fab-b    1,234           0  wrong_direction  a rule permits the conversation, but not that this side opens it
+all               1,801          12
+"
+    );
+}
+
+#[test]
+fn observe_shows_the_latest_events() {
+    let (_folder, served) = served();
+    for number in 0..30 {
+        served.backend.send(event(number, EventKind::ALL[number as usize % 3]));
+    }
+    let client = served.client();
+    while client.recent_events(&[], 1).unwrap().total < 30 {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    assert_eq!(
+        ask(&served, &["observe", "--kind", "denied,ended", "--count", "2"]),
+        "\
+2026-05-04T12:03:11.028+00:00  ended    fab  10.0.1.66:40028 → 10.0.2.5 tcp/445
+2026-05-04T12:03:11.029+00:00  denied   fab  10.0.1.66:40029 → 10.0.2.5 tcp/445
+"
+    );
+    let (code, out, err) = outcome(program(&["observe", "--socket"]).arg(&served.socket));
+    assert_eq!((code, out.lines().count()), (0, 20));
+    assert!(err.starts_with("the latest 20 of 30 events"), "{err}");
+    let out = ask(&served, &["observe", "--count", "1", "-o", "json"]);
+    assert_eq!(
+        StreamItem::from_json(&out).unwrap(),
+        StreamItem::Event(Box::new(event(29, EventKind::Denied)))
+    );
+}
+
+fn follow(served: &Served, arguments: &[&str]) -> (Child, Lines<ChildStdout>, Lines<ChildStderr>) {
+    let mut command = program(&["observe", "-f"]);
+    command.args(arguments).arg("--socket").arg(&served.socket);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let out =
+        BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap as fn(_) -> _);
+    let err =
+        BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap as fn(_) -> _);
+    (child, out, err)
+}
+
+/// Sends an event again and again until `lines` has one: when a follower is there isn't seen from outside.
+fn first_line(served: &Served, number: u64, lines: impl Iterator<Item = String> + Send) -> String {
+    let mut lines = lines;
+    std::thread::scope(|scope| {
+        let line = scope.spawn(|| lines.next().unwrap());
+        while !line.is_finished() {
+            served.backend.send(event(number, EventKind::Started));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        line.join().unwrap()
+    })
+}
+
+#[test]
+fn observe_follows_over_a_restart_of_control_and_tells_the_gap() {
+    let (_folder, mut served) = served();
+    let (mut child, mut out, mut err) = follow(&served, &[]);
+    assert!(first_line(&served, 1, &mut out).ends_with("10.0.1.66:40001 → 10.0.2.5 tcp/445"));
+    served.stop();
+    let gone = err.next().unwrap();
+    assert!(gone.starts_with("control went away (it ended the stream)"), "{gone}");
+    let again = Served::start(served.socket.clone());
+    assert_eq!(err.next().unwrap(), "control is back");
+    again.backend.send(event(9, EventKind::Denied));
+    let rest: Vec<String> = out
+        .by_ref()
+        .skip_while(|line| line.ends_with("tcp/445") && line.contains(":40001"))
+        .take(2)
+        .collect();
+    assert_eq!(rest[0], "  … control was restarted; events meanwhile aren't shown");
+    assert!(rest[1].contains("denied   fab  10.0.1.66:40009"), "{rest:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn observe_ends_after_the_events_asked_for() {
+    let (_folder, served) = served();
+    let (mut child, mut out, _err) = follow(&served, &["--count", "1", "-o", "json"]);
+    let line = first_line(&served, 5, &mut out);
+    assert!(
+        matches!(StreamItem::from_json(&line).unwrap(), StreamItem::Event(event) if event.client_packets == 5)
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(out.next(), None);
+}
+
+#[test]
+fn each_failure_has_its_code_and_says_what_to_do() {
+    let (folder, served) = served();
+    let socket = served.socket.to_str().unwrap();
+    let nowhere = folder.path().join("nowhere.sock");
+    let nowhere = nowhere.to_str().unwrap();
+    let trouble = |trouble| *served.backend.trouble.lock().unwrap() = Some(trouble);
+    let cases = |arguments: &[&str], code: i32, word: &str| {
+        let (found, out, err) = run(arguments);
+        assert_eq!((found, out.as_str()), (code, ""), "{arguments:?}: {err}");
+        assert!(err.contains(word), "{arguments:?}: {err}");
+        assert!(!err.contains('\u{1b}'), "{err:?}");
+    };
+    cases(
+        &["status", "--socket", nowhere],
+        4,
+        "loadlock control isn't running, or listens elsewhere",
+    );
+    cases(&["observe", "-f", "--socket", nowhere], 4, "--config");
+    cases(
+        &["mode", "set", "fba", "learn", "--socket", socket],
+        5,
+        "there is no segment \"fba\"; the configuration has fab",
+    );
+    cases(
+        &["mode", "set", "\u{1b}[2J", "learn", "--socket", socket],
+        5,
+        "no segment \"\\u{1b}[2J\"",
+    );
+    cases(
+        &["rules", "list", "--segment", "x", "--socket", socket],
+        5,
+        "fix: name one of the segments.",
+    );
+    trouble(Trouble::Error(BackendError::Store { reason: "disk full".to_owned() }));
+    cases(&["mode", "set", "fab", "learn", "--socket", socket], 7, "disk full");
+    trouble(Trouble::Error(BackendError::Unavailable { reason: "starting".to_owned() }));
+    cases(&["status", "--socket", socket], 5, "starting");
+    cases(&["mode", "set", "fab", "block", "--socket", socket], 2, "learn, monitor, enforce");
+    cases(&["flows", "--address", "etch-07", "--socket", socket], 2, "10.0.1.11");
+    cases(&["flows", "--limit", "0", "--socket", socket], 2, "1..=100000");
+    cases(&["observe", "--kind", "lost", "--socket", socket], 2, "started, ended, denied");
+    cases(&["status", "--socket", socket, "--config", "x"], 2, "cannot be used with");
+    cases(&["status", "--config", nowhere], 3, "can't be read");
+    cases(&["check"], 2, "<FILE>");
+    cases(&["generate", "x.toml"], 2, "--out");
+    cases(&["generate", nowhere, "--out", "/dev/null"], 3, nowhere);
+}
+
+#[test]
+fn a_reader_that_goes_is_no_failure() {
+    let (_folder, served) = served();
+    let mut child =
+        program(&["flows", "--socket"]).arg(&served.socket).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let (code, _, err) = outcome(program(&["flows", "--socket"]).arg(&served.socket).stdout(full));
+    assert_eq!(code, 8, "{err}");
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+const CONFIGURATION: &str = r#"
+[dataplane]
+worker_cores = [1]
+hugepages = false
+
+[[port]]
+name = "fab-a"
+device = "net_null"
+
+[[port]]
+name = "fab-b"
+device = "net_null"
+
+[[segment]]
+name = "fab"
+side_a = "fab-a"
+side_b = "fab-b"
+"#;
+
+#[test]
+fn check_reports_all_mistakes_or_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = write(folder.path(), "good.toml", CONFIGURATION);
+    let (code, out, err) = run(&["check", "--file-only", good.to_str().unwrap()]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(
+        out.ends_with("no mistakes, this machine wasn't looked at: 1 segment, 2 ports, 1 worker\n"),
+        "{out}"
+    );
+
+    let bad = CONFIGURATION
+        .replace("worker_cores = [1]", "worker_cors = [1]")
+        .replace("\"fab-b\"\n\n", "\"fab-c\"\n\n");
+    let bad = write(folder.path(), "bad.toml", &bad);
+    let (code, out, err) = run(&["check", bad.to_str().unwrap()]);
+    assert_eq!((code, out.as_str()), (3, ""));
+    assert!(err.contains("worker_cors") && err.contains("mistakes in"), "{err}");
+
+    let (code, out, _) = run(&["check", "--reference"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("worker_cores = "), "{out}");
+}
+
+#[test]
+fn the_socket_comes_from_the_configuration() {
+    let (folder, served) = served();
+    let text = format!("{CONFIGURATION}\n[control]\nsocket = {:?}\n", served.socket);
+    let file = write(folder.path(), "loadlock.toml", &text);
+    let (code, out, err) = outcome(program(&["drops", "--config"]).arg(file));
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.starts_with("SEGMENT"), "{out}");
+}
+
+#[test]
+fn generate_writes_what_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/scenarios/demo.toml");
+    let (out, labels, sides) =
+        (folder.path().join("x.pcap"), folder.path().join("x.jsonl"), folder.path().join("sides"));
+    let mut command = program(&["generate", scenario, "--split", "0.5", "--seed", "7"]);
+    command.arg("--out").arg(&out).arg("--labels").arg(&labels).arg("--sides").arg(&sides);
+    let (code, text, err) = outcome(&mut command);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(text.contains("of them attacks") && out.exists() && labels.exists(), "{text}");
+    assert_eq!(std::fs::read_dir(sides).unwrap().count(), 4);
+}
+
+#[test]
+fn help_of_every_verb_explains_its_arguments() {
+    let (code, help, _) = run(&["--help"]);
+    assert_eq!(code, 0);
+    println!("{help}");
+    for verb in ["status", "mode", "rules", "flows", "drops", "observe", "check", "generate"] {
+        assert!(help.contains(&format!("  {verb} ")), "{verb}: {help}");
+        assert_eq!(run(&[verb, "--help"]).0, 0);
+    }
+    assert!(help.contains("Exit codes:\n  0  ok"), "{help}");
+    assert_eq!(run(&[]).0, 2);
+}
