@@ -1,0 +1,73 @@
+//! Peers as child processes: started with their output kept, ended by a signal, never left behind.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A child that is ended with SIGINT, then SIGKILL, when it goes out of scope.
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command` with its output in `log`.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn start(mut command: Command, log: &Path) -> io::Result<Self> {
+        let output = File::create(log)?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        Ok(Self { child: command.spawn()?, log: log.to_owned() })
+    }
+
+    /// What it has printed so far.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub fn output(&self) -> io::Result<String> {
+        Ok(String::from_utf8_lossy(&std::fs::read(&self.log)?).into_owned())
+    }
+
+    /// Waits until `ready` gives something.
+    ///
+    /// # Errors
+    /// The process has ended, or the time is over; with its output.
+    pub fn wait_for<T>(
+        &mut self,
+        what: &str,
+        time: Duration,
+        mut ready: impl FnMut() -> io::Result<Option<T>>,
+    ) -> io::Result<T> {
+        let deadline = Instant::now() + time;
+        loop {
+            if let Some(value) = ready()? {
+                return Ok(value);
+            }
+            let ended = self.child.try_wait()?;
+            if ended.is_some() || Instant::now() > deadline {
+                let output = self.output()?;
+                return Err(io::Error::other(format!("waiting for {what}: {ended:?}\n{output}")));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Ok(pid) = i32::try_from(self.child.id()) {
+            // SAFETY: a plain system call; the child isn't reaped yet, so the pid is its own.
+            unsafe { libc::kill(pid, libc::SIGINT) };
+        }
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // Both fail when it has ended in time, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
