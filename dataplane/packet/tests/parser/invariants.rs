@@ -1,0 +1,55 @@
+//! What holds for every input, well-formed or not. The fuzz target runs this file too.
+
+use loadlock_packet::{FlowKey, Ingress, Kind, Malformed, SegmentId, Side, TcpFlags, parse};
+
+/// Parses `frame` in several guises and compares; panics where an invariant doesn't hold. `cut` is where a first buffer
+/// segment ends, `segment` where the frame came in.
+pub fn check(frame: &[u8], cut: usize, segment: usize) {
+    let frame_bytes = u32::try_from(frame.len()).expect("short input");
+    let segment = SegmentId::new(segment % 16).expect("below 16");
+    let from = |side| Ingress { segment, side };
+    let whole = parse(frame, frame_bytes, from(Side::A));
+
+    for garbage in [0x00, 0xff, 0x45] {
+        let behind = [frame, &[garbage; 80]].concat();
+        let parsed = parse(&behind, frame_bytes, from(Side::A));
+        assert_eq!(parsed, whole, "bytes behind the frame must not matter");
+    }
+
+    let head = &frame[..cut.min(frame.len())];
+    let parsed = parse(head, frame_bytes, from(Side::A));
+    assert!(
+        parsed == whole || parsed == Err(Malformed::HeaderSplit),
+        "a head of {} bytes gives {parsed:?} instead of {whole:?}",
+        head.len()
+    );
+
+    let mirrored = parse(frame, frame_bytes, from(Side::B));
+    assert_eq!(whole.err(), mirrored.err(), "the side must not decide what is well-formed");
+    let (Ok(whole), Ok(mirrored)) = (whole, mirrored) else { return };
+
+    assert_eq!(whole.key.endpoint(Side::A), mirrored.key.endpoint(Side::B));
+    assert_eq!(whole.key.endpoint(Side::B), mirrored.key.endpoint(Side::A));
+    assert_eq!(whole.key.tail(), mirrored.key.tail());
+    assert_eq!(
+        (whole.opening, whole.tcp_flags, whole.class, whole.source_mac, whole.destination_mac),
+        (
+            mirrored.opening,
+            mirrored.tcp_flags,
+            mirrored.class,
+            mirrored.source_mac,
+            mirrored.destination_mac
+        )
+    );
+
+    let narrow = matches!(whole.key, FlowKey::Narrow(_));
+    assert_eq!(FlowKey::from_words(whole.key.words(), narrow), Some(whole.key));
+    let kind = whole.key.tail().kind();
+    assert_eq!(whole.key.tail().segment(), segment);
+    assert!(!(narrow && kind.is_link_layer()));
+    assert!(kind == Kind::Tcp || whole.tcp_flags == TcpFlags::default());
+    let services = [Side::A, Side::B].map(|side| whole.key.endpoint(side).service);
+    if !matches!(kind, Kind::Tcp | Kind::Udp | Kind::Icmp) {
+        assert_eq!(services[0], services[1], "{kind:?} has one service number for both sides");
+    }
+}
