@@ -25,6 +25,11 @@ pub struct Arguments {
 
 const DATAPLANE: &str = "loadlock-dataplane";
 
+/// Control's exit codes that a restart doesn't mend: a damaged or busy store is as final as a wrong configuration.
+const CONTROL_REFUSALS: [u8; 3] = [exit::USAGE, exit::CONFIGURATION, exit::STORE];
+/// The dataplane's, as its help has them: all but a worker's death.
+const DATAPLANE_REFUSALS: [u8; 5] = [2, 3, 4, 5, 6];
+
 impl Arguments {
     /// Supervises until SIGTERM or SIGINT.
     ///
@@ -40,8 +45,13 @@ impl Arguments {
         let stop = stop_on_signal()?;
         let control = [vec!["control".to_owned()], config.to_vec()].concat();
         let programs = vec![
-            Program { name: "control", path: own, arguments: control },
-            Program { name: "dataplane", path: dataplane, arguments: config.to_vec() },
+            Program { name: "control", path: own, arguments: control, refusals: &CONTROL_REFUSALS },
+            Program {
+                name: "dataplane",
+                path: dataplane,
+                arguments: config.to_vec(),
+                refusals: &DATAPLANE_REFUSALS,
+            },
         ];
         supervise(programs, &stop).map_err(Failure::Supervise)?;
         Ok(exit::OK)

@@ -20,8 +20,15 @@ fn demo_path() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/scenarios/demo.toml")
 }
 
+/// The demo's line on an open network, where hosts answer the intruder.
 fn demo() -> Scenario {
-    Scenario::open(&demo_path()).expect("the demo is good")
+    Scenario::parse("open", &open_demo()).expect("good")
+}
+
+fn open_demo() -> String {
+    let text = fs::read_to_string(demo_path()).expect("the demo is there");
+    assert!(text.contains("answers = false"));
+    text.replace("answers = false", "answers = true")
 }
 
 /// Source, destination, protocol, source port (or ICMP type), destination port.
@@ -167,8 +174,7 @@ fn each_attack_is_what_its_class_says() {
 #[test]
 fn without_answers_and_without_intruder_there_is_less() {
     let text = fs::read_to_string(demo_path()).expect("the demo is there");
-    let silent = text.replace("answers = true", "answers = false");
-    let silent = Scenario::parse("silent", &silent).expect("good");
+    let silent = Scenario::open(&demo_path()).expect("the demo is good");
     for packet in generate(&silent, 1).filter(|packet| packet.label.is_attack()) {
         let expected = if packet.label.class() == "tool-smb" { Side::A } else { Side::B };
         assert_eq!(packet.side, expected, "only the attacker speaks");
@@ -182,8 +188,10 @@ fn without_answers_and_without_intruder_there_is_less() {
 }
 
 fn options(folder: &Path) -> GenerateOptions {
+    let scenario = folder.join("open.toml");
+    fs::write(&scenario, open_demo()).expect("written");
     GenerateOptions {
-        scenario: demo_path(),
+        scenario,
         out: Some(folder.join("all.pcap.gz")),
         labels: Some(folder.join("all.jsonl")),
         sides: Some(SidesOptions { folder: folder.join("sides"), split_fraction: 0.5 }),

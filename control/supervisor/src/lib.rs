@@ -24,6 +24,8 @@ pub struct Program {
     pub path: PathBuf,
     /// Its arguments.
     pub arguments: Vec<String>,
+    /// The exit codes of a first start that a second won't mend.
+    pub refusals: &'static [u8],
 }
 
 /// Why the run ended other than by a signal.
@@ -126,7 +128,7 @@ impl Kept {
         let Ok(Some(status)) = child.try_wait() else { return Ok(()) };
         self.child = None;
         if self.starts == 1
-            && let Some(code) = refusal(status)
+            && let Some(code) = refusal(status, self.program.refusals)
         {
             return Err(SuperviseError::Refused { name: self.program.name, code });
         }
@@ -164,9 +166,9 @@ impl Kept {
 }
 
 /// The exit code of a process that won't start better the second time.
-fn refusal(status: ExitStatus) -> Option<u8> {
+fn refusal(status: ExitStatus, refusals: &[u8]) -> Option<u8> {
     let code = status.code().and_then(|code| u8::try_from(code).ok())?;
-    (2..=6).contains(&code).then_some(code)
+    refusals.contains(&code).then_some(code)
 }
 
 /// Runs `programs`, in this order, until `stop` is set; then ends them, last first, and waits for them.
@@ -212,6 +214,7 @@ mod tests {
             name: "shell",
             path: "/bin/sh".into(),
             arguments: vec!["-c".to_owned(), script.to_owned()],
+            refusals: &[5],
         }
     }
 

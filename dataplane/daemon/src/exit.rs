@@ -27,22 +27,29 @@ pub enum Failure {
     /// The machine doesn't say what it has.
     Machine(MachineError),
     /// DPDK doesn't start.
-    Eal(EalError),
+    Eal(Box<EalError>),
     /// No packet buffers.
     Mempool(MempoolError),
+    /// A driver didn't make its virtual device; DPDK has printed why, and goes on without it.
+    DeviceRefused {
+        /// The port's name in the configuration.
+        port: String,
+        /// The device and its options, as DPDK got them.
+        argument: String,
+    },
     /// A configured port isn't there.
     PortMissing {
         /// Its name in the configuration.
         port: String,
         /// What DPDK says.
-        source: FindPortError,
+        source: Box<FindPortError>,
     },
     /// A port can't be configured or started.
     Port {
         /// Its name in the configuration.
         port: String,
         /// What DPDK says.
-        source: PortError,
+        source: Box<PortError>,
     },
     /// A port's counters can't be read at the start.
     PortState {
@@ -83,7 +90,8 @@ impl Failure {
             | Self::Random(_)
             | Self::Launch(_)
             | Self::Signals(_) => 4,
-            Self::PortMissing { .. }
+            Self::DeviceRefused { .. }
+            | Self::PortMissing { .. }
             | Self::Port { .. }
             | Self::PortState { .. }
             | Self::NoCaptureTime => 5,
@@ -100,6 +108,11 @@ impl fmt::Display for Failure {
             Self::Machine(error) => error.fmt(f),
             Self::Eal(error) => error.fmt(f),
             Self::Mempool(error) => error.fmt(f),
+            Self::DeviceRefused { port, argument } => write!(
+                f,
+                "port {port}: DPDK couldn't make the device `{argument}`; its driver says why above. Check that what the \
+                 port's `options` name exists, and that this user may open it"
+            ),
             Self::PortMissing { port, source } => write!(f, "port {port}: {source}"),
             Self::Port { port, source } => write!(f, "port {port}: {source}"),
             Self::PortState { port, source } => {

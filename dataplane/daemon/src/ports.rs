@@ -1,10 +1,11 @@
 //! From settings to running ports.
 
 use loadlock_dpdk::{
-    Eal, EalConfig, LogLevel, Memory, Mempool, Port, PortConfig, PortStats, RxQueue, TxQueue,
+    Eal, EalConfig, FindPortError, LogLevel, Memory, Mempool, Port, PortConfig, PortStats, RxQueue,
+    TxQueue,
 };
 use loadlock_exchange::PortState;
-use loadlock_settings::{DataplaneSettings, Rss, Settings};
+use loadlock_settings::{DataplaneSettings, PortSettings, Rss, Settings};
 
 use crate::exit::Failure;
 
@@ -61,7 +62,7 @@ pub fn open(eal: &Eal, settings: &Settings) -> Result<Ports, Failure> {
         eal,
         "loadlock",
         dataplane.mbufs,
-        u32::from(dataplane.mbuf_cache),
+        dataplane.mbuf_cache,
         // The configured room includes the headroom, which DPDK adds itself.
         dataplane.mbuf_data_bytes - HEADROOM_BYTES,
         None,
@@ -71,9 +72,8 @@ pub fn open(eal: &Eal, settings: &Settings) -> Result<Ports, Failure> {
     let mut queues: Vec<Vec<(RxQueue, TxQueue)>> = (0..workers).map(|_| Vec::new()).collect();
     for configured in &settings.ports {
         let name = configured.name.to_string();
-        let id = eal
-            .find_port(&configured.eal_name())
-            .map_err(|source| Failure::PortMissing { port: name.clone(), source })?;
+        let id =
+            eal.find_port(&configured.eal_name()).map_err(|source| missing(configured, source))?;
         let config = PortConfig {
             queues: workers as u16,
             rx_descriptors: dataplane.rx_descriptors,
@@ -82,7 +82,7 @@ pub fn open(eal: &Eal, settings: &Settings) -> Result<Ports, Failure> {
             promiscuous: true,
             require_symmetric_rss: workers > 1 && dataplane.rss == Rss::Symmetric,
         };
-        let failed = |source| Failure::Port { port: name.clone(), source };
+        let failed = |source| Failure::Port { port: name.clone(), source: Box::new(source) };
         let mut port = Port::configure(eal, id, &config, &pool).map_err(failed)?;
         let pairs = port.start().map_err(failed)?;
         for (worker, pair) in queues.iter_mut().zip(pairs) {
@@ -91,6 +91,15 @@ pub fn open(eal: &Eal, settings: &Settings) -> Result<Ports, Failure> {
         ports.push(port);
     }
     Ok(Ports { ports, queues })
+}
+
+/// A card that isn't there is named by its address, a virtual device by what its driver was told.
+fn missing(configured: &PortSettings, source: FindPortError) -> Failure {
+    let port = configured.name.to_string();
+    match configured.virtual_device_argument() {
+        Some(argument) => Failure::DeviceRefused { port, argument },
+        None => Failure::PortMissing { port, source: Box::new(source) },
+    }
 }
 
 /// What a port says of itself, less what it had counted when the process took it over.

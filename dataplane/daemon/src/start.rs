@@ -26,7 +26,8 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     let mut exchange = DataplaneExchange::open(&settings.exchange.path, settings.dimensions())
         .map_err(Failure::Exchange)?;
     say_adopted(&exchange);
-    let eal = Eal::init(&ports::eal_config(settings)).map_err(Failure::Eal)?;
+    let eal =
+        Eal::init(&ports::eal_config(settings)).map_err(|error| Failure::Eal(Box::new(error)))?;
     let clock = WallClock::new(TscClock::new(&eal));
     let Ports { ports, queues } = ports::open(&eal, settings)?;
     let order = match settings.dataplane.clock {

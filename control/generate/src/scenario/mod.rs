@@ -291,6 +291,6 @@ fn read_intruder(keys: &mut Keys<'_>) -> Intruder {
         start_permille: keys.permille("start_fraction", 500, 500, 950),
         address: keys.address("address", Ipv4Addr::new(10, 10, 9, 66)),
         scan_pause_ms: keys.integer("scan_pause_ms", Some(200), 1, 3_600_000),
-        answers: keys.boolean("answers", true),
+        answers: keys.boolean("answers", false),
     }
 }
