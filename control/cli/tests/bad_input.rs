@@ -202,9 +202,11 @@ fn an_exchange_of_another_version_is_not_attached_to() {
     assert!(control.log().contains("install the same release"), "{}", control.log());
     let status = site.status();
     assert_eq!(status["control"]["state"], "waiting for dataplane");
-    let _dataplane = site.dataplane();
+    let dataplane = site.dataplane();
     let after = site.wait_until_running();
     assert_eq!(after["control"]["policy_version"], before["control"]["policy_version"]);
+    let log = dataplane.log();
+    assert!(log.contains("layout version 999") && log.contains("A new exchange was made"), "{log}");
 }
 
 #[test]

@@ -72,6 +72,11 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
 }
 
 fn say_adopted(exchange: &DataplaneExchange) {
+    if let Some(reason) = exchange.replaced() {
+        eprintln!(
+            "loadlock-dataplane: {reason}. A new exchange was made in its place; control publishes the policy from its store"
+        );
+    }
     match exchange.adopted() {
         Adopted::Policy { generation, version } => eprintln!(
             "loadlock-dataplane: policy version {version} (generation {}) is in force from the first packet on",

@@ -33,6 +33,7 @@ pub enum Adopted {
 pub struct DataplaneExchange {
     region: Arc<Region>,
     adopted: Adopted,
+    replaced: Option<RegionError>,
     workers_taken: bool,
     lock: Arc<SideLock>,
 }
@@ -45,7 +46,7 @@ impl DataplaneExchange {
     /// [`RegionError`]; the process should end with its message.
     pub fn open(path: &Path, dimensions: Dimensions) -> Result<Self, RegionError> {
         let lock = Arc::new(SideLock::take_patiently(path, ProcessKind::Dataplane)?);
-        let (region, _found) = Region::open_or_create(path, dimensions)?;
+        let (region, replaced) = Region::open_or_create(path, dimensions)?;
         for word in region.quiescent() {
             word.mark_offline();
         }
@@ -59,9 +60,16 @@ impl DataplaneExchange {
         starts.store(starts.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         let pid = u64::from(std::process::id());
         region.header(HeaderWord::DataplanePid).store(pid, Ordering::Relaxed);
-        let exchange = Self { region, adopted, workers_taken: false, lock };
+        let exchange = Self { region, adopted, replaced, workers_taken: false, lock };
         exchange.set_state(DataplaneState::Starting);
         Ok(exchange)
+    }
+
+    /// Why the region that was there couldn't be used and a new one was made in its place; `None` if there was none, or it
+    /// is used. Its policy is published again by control, from the store.
+    #[must_use]
+    pub fn replaced(&self) -> Option<&RegionError> {
+        self.replaced.as_ref()
     }
 
     /// What was found at start.

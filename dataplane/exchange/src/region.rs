@@ -137,20 +137,29 @@ impl SideLock {
 impl Region {
     /// Opens the region the last dataplane left, if its layout and dimensions are these, or makes a new one in its place;
     /// a file that is no exchange stays untouched. Only the dataplane calls it, holding its [`SideLock`]. The
-    /// second value says whether it was found.
+    /// second value says why a region that was there was replaced.
     ///
     /// # Errors
     /// [`RegionError::Io`] (no space, no rights); [`RegionError::Dimensions`]; [`RegionError::Foreign`].
     pub(crate) fn open_or_create(
         path: &Path,
         dimensions: Dimensions,
-    ) -> Result<(Arc<Self>, bool), RegionError> {
+    ) -> Result<(Arc<Self>, Option<RegionError>), RegionError> {
         let layout = Layout::new(dimensions).ok_or(RegionError::Dimensions { dimensions })?;
-        match Self::attach(path) {
-            Ok(old) if old.layout == layout => Ok((old, true)),
-            Err(error @ (RegionError::Foreign { .. } | RegionError::Io { .. })) => Err(error),
-            Ok(_) | Err(_) => Ok((Self::create(path, layout)?, false)),
-        }
+        let unfit = match Self::attach(path) {
+            Ok(old) if old.layout == layout => return Ok((old, None)),
+            Ok(old) => Some(RegionError::OtherConfiguration {
+                path: path.to_owned(),
+                found: old.dimensions(),
+                wanted: dimensions,
+            }),
+            Err(error @ (RegionError::Foreign { .. } | RegionError::Io { .. })) => {
+                return Err(error);
+            }
+            Err(RegionError::Missing { .. }) => None,
+            Err(unfit) => Some(unfit),
+        };
+        Ok((Self::create(path, layout)?, unfit))
     }
 
     fn create(path: &Path, layout: Layout) -> Result<Arc<Self>, RegionError> {

@@ -31,18 +31,28 @@ impl Judgement {
     }
 }
 
+/// Which conversations are taken on without having been seen to begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Adoption {
+    /// Running ones: the grace time after start, or a full flow table.
+    pub running: bool,
+    /// All that a rule permits, because the flow table is full and can't remember who asked.
+    pub stateless: bool,
+}
+
 /// Judges the first frame of a conversation that isn't in the flow table.
 ///
-/// `adopt` says that running conversations are taken on now: the grace time after start, or a full flow table.
-/// Then a frame that couldn't begin the conversation passes if a rule permits the conversation in either direction. So does
-/// one that doesn't tell whether it begins it (UDP, other IP protocols, the link layer), since of a running exchange
-/// either side may be heard first. A TCP SYN and an ICMP query always need a rule in their own direction.
+/// Of a conversation that is adopted, a frame that couldn't begin it passes if a rule permits the conversation in either
+/// direction. So does one of a protocol that has neither ports nor a beginning (other IP protocols, the link layer), since of a
+/// running exchange either side may be heard first. UDP from a server's port is an answer nobody asked for, also
+/// in the grace time: a client asks again, and a rule that was learned from a server that speaks first says so. Only a
+/// full table, which can't tell, lets it pass. A TCP SYN and an ICMP query always need a rule in their own direction.
 pub(crate) fn judge_first(
     policy: &PolicyView<'_>,
     key: &FlowKey,
     sender: Side,
     opening: Opening,
-    adopt: bool,
+    adopt: Adoption,
 ) -> Judgement {
     let forward = policy.find(key, sender);
     if opening == Opening::May
@@ -58,11 +68,13 @@ pub(crate) fn judge_first(
     {
         return Judgement::Permit(rule);
     }
-    let tells = matches!(key.tail().kind(), Kind::Tcp | Kind::Icmp);
-    let running = opening == Opening::MayNot || !tells;
+    let kind = key.tail().kind();
+    let tells = matches!(kind, Kind::Tcp | Kind::Icmp | Kind::Udp);
+    let adopted = (adopt.running && (opening == Opening::MayNot || !tells))
+        || (adopt.stateless && kind == Kind::Udp);
     for found in [forward, reverse].into_iter().flatten() {
         let at_any_time = opening == Opening::MayNot && found.options.midstream;
-        if at_any_time || (running && adopt) {
+        if at_any_time || adopted {
             return Judgement::Adopt(found.rule);
         }
     }

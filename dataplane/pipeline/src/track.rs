@@ -4,7 +4,7 @@ use loadlock_exchange::{DropReason, Event, EventFlags, EventKind, Mode, PolicyVi
 use loadlock_packet::{FlowKey, Headers, Kind, MacAddress, Opening, Side, TcpFlags};
 
 use crate::clock::Moment;
-use crate::decide::{Judgement, judge_again, judge_first};
+use crate::decide::{Adoption, Judgement, judge_again, judge_first};
 use crate::denied::{DeniedKey, DeniedReports};
 use crate::entry::{Entry, Flags, State, TableKey, Tick};
 use crate::report::{Counts, EventSink, event, send};
@@ -130,7 +130,8 @@ impl<S: EventSink> Burst<'_, S> {
     /// conversation alone.
     fn begin_anew<K: TableKey>(&mut self, entry: &mut Entry<K>, seen: &Seen<'_>) -> Verdict {
         let key = entry.key.flow_key();
-        let judgement = judge_first(&self.policy, &key, self.sender, Opening::May, false);
+        let judgement =
+            judge_first(&self.policy, &key, self.sender, Opening::May, Adoption::default());
         let verdict = judgement.verdict(self.mode);
         if let Verdict::Deny(reason) | Verdict::WouldDeny(reason) = verdict {
             return self.deny(verdict, reason, seen);
@@ -170,9 +171,11 @@ impl<S: EventSink> Burst<'_, S> {
     where
         Entry<K>: Zeroed,
     {
-        let adopting = self.in_grace || table.adopts(self.moment.steady_ns);
+        let stateless = table.adopts(self.moment.steady_ns);
+        let adopting = self.in_grace || stateless;
+        let adopt = Adoption { running: adopting, stateless };
         let opening = seen.headers.opening;
-        let judgement = judge_first(&self.policy, &key.flow_key(), self.sender, opening, adopting);
+        let judgement = judge_first(&self.policy, &key.flow_key(), self.sender, opening, adopt);
         let verdict = judgement.verdict(self.mode);
         if let Verdict::Deny(reason) | Verdict::WouldDeny(reason) = verdict {
             self.deny(verdict, reason, seen);

@@ -142,7 +142,13 @@ impl Model {
     }
 
     /// Judges a packet that belongs to no conversation. The flag: met running.
-    fn first(&self, packet: &Packet, adopting: bool) -> (Result<RuleId, DropReason>, bool) {
+    /// `full`: the table remembers nobody's request.
+    fn first(
+        &self,
+        packet: &Packet,
+        adopting: bool,
+        full: bool,
+    ) -> (Result<RuleId, DropReason>, bool) {
         let key = key(packet);
         let forward = self.rule(key, packet.from);
         let reverse = self.rule(key, packet.from.other());
@@ -156,9 +162,11 @@ impl Model {
             }
         }
         let icmp = matches!(packet.sort, Sort::Ping4 | Sort::Unreachable4);
-        let maybe_running = !opens || !(packet.sort.is_tcp() || icmp);
-        let taken =
-            |rule: &&Rule| (!opens && rule.options.midstream) || (maybe_running && adopting);
+        let udp = matches!(packet.sort, Sort::Udp4 | Sort::Udp6);
+        let maybe_running = !opens || !(packet.sort.is_tcp() || icmp || udp);
+        let taken = |rule: &&Rule| {
+            (!opens && rule.options.midstream) || (maybe_running && adopting) || (udp && full)
+        };
         if let Some(rule) = [forward, reverse].into_iter().flatten().find(taken) {
             return (Ok(rule.id()), true);
         }
@@ -203,7 +211,7 @@ impl Model {
             let repeated = flow.initiator == packet.from && !flow.midstream;
             let closing = flow.course == Course::Closing || flow.fins != [false; 2];
             if !repeated || closing {
-                let (judgement, _) = self.first(packet, false);
+                let (judgement, _) = self.first(packet, false, false);
                 let verdict = self.by_mode(judgement);
                 if matches!(verdict, Verdict::Allow(_)) {
                     self.end(key);
@@ -226,9 +234,9 @@ impl Model {
         let table = usize::from(!packet.sort.is_narrow());
         let in_table = self.flows.keys().filter(|key| key.0.is_narrow() == packet.sort.is_narrow());
         let full = in_table.count() >= self.capacity[table];
-        let adopting =
-            self.now_ns < self.grace_end_ns || full || self.now_ns < self.adopting_until_ns[table];
-        let (judgement, met_running) = self.first(packet, adopting);
+        let stateless = full || self.now_ns < self.adopting_until_ns[table];
+        let adopting = self.now_ns < self.grace_end_ns || stateless;
+        let (judgement, met_running) = self.first(packet, adopting, stateless);
         let verdict = self.by_mode(judgement);
         if verdict.forwards() {
             if full {
