@@ -147,7 +147,7 @@ pub fn slot_words(rule_capacity: usize) -> usize {
 }
 
 impl PolicyImage {
-    /// Compiles `entries` for a slot of [`slot_words`]`(rule_capacity)`. `segments` are in the order of their ids.
+    /// Compiles `entries` for a slot with room for `rule_capacity` rules. `segments` are in the order of their ids.
     /// Linear in the number of entries; allocates the image.
     ///
     /// # Errors
