@@ -22,7 +22,8 @@ pub enum EventKind {
 /// Circumstances of an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventFlags {
-    /// The conversation was met running: who opened it isn't known, `initiator` is who spoke first.
+    /// The conversation was met running: `initiator` is who spoke first, or who asked if the first frame was a SYN-ACK or
+    /// an ICMP answer.
     pub midstream: bool,
     /// TCP: the responder's SYN-ACK was seen.
     pub handshake: bool,
