@@ -210,6 +210,8 @@ pub struct RuleEntry {
     pub options: RuleOptions,
 }
 
+/// Where a rule's key has its tail; the side that asks of an ICMP tail is the side of the client.
+const TAIL_WITHOUT_ASKER: u64 = 0xf7ff_ffff_0000_0000;
 const SHAPE_SHIFT: u32 = 16;
 const SIDE_SHIFT: u32 = 24;
 
@@ -217,7 +219,7 @@ const SIDE_SHIFT: u32 = 24;
 fn entry_words(entry: &RuleEntry) -> [u64; 5] {
     let last = u64::from(entry.service.swap_bytes())
         | (entry.client_side as u64) << SIDE_SHIFT
-        | u64::from(entry.tail.bits()) << 32;
+        | u64::from(entry.tail.without_asker().bits()) << 32;
     let [c0, c1] = network_words(entry.client);
     let [s0, s1] = network_words(entry.server);
     if entry.shape.narrow {
@@ -250,7 +252,7 @@ fn probe_words(key: &FlowKey, client: Side) -> [u64; 5] {
             Side::A => word >> 16 & 0xffff,
             Side::B => word & 0xffff,
         };
-        service | (client as u64) << SIDE_SHIFT | word & 0xffff_ffff_0000_0000
+        service | (client as u64) << SIDE_SHIFT | word & TAIL_WITHOUT_ASKER
     };
     match (key, client) {
         (FlowKey::Narrow(key), Side::A) => [key.0[0], last(key.0[1]), 0, 0, 0],
@@ -336,6 +338,10 @@ impl Tables {
     /// cache line a shape in use, one or two more where a wide rule is found.
     #[inline]
     pub fn find(&self, words: &[u64], key: &FlowKey, client: Side) -> Option<Found> {
+        if key.tail().asker().is_some_and(|asker| asker != client) {
+            // Of an ICMP message only who asks is the client: its identifier isn't a service.
+            return None;
+        }
         let probe = probe_words(key, client);
         match key {
             FlowKey::Narrow(_) => self.narrow_shapes.iter().find_map(|(shape, masks)| {

@@ -43,7 +43,7 @@ pub(crate) fn parse_v4(
     };
     let [_, _, _, _, _, _, _, _, _, _, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = header;
     let addresses = by_side(ingress.side, [s0, s1, s2, s3], [d0, d1, d2, d3]);
-    let tail = KeyTail::new(ingress.segment, link.vlans, transport.kind);
+    let tail = tail(ingress, link, transport);
     let key = FlowKey::Narrow(NarrowKey::new(addresses, transport.services, tail));
     Ok(headers(key, FrameClass::Ordinary, link, transport))
 }
@@ -75,7 +75,7 @@ pub(crate) fn parse_v6(
     source.copy_from_slice(&header[8..24]);
     destination.copy_from_slice(&header[24..40]);
     let addresses = by_side(ingress.side, source, destination);
-    let tail = KeyTail::new(ingress.segment, link.vlans, transport.kind);
+    let tail = tail(ingress, link, transport);
     let key = FlowKey::Wide(WideKey::new(addresses, transport.services, tail));
     let discovery = header[6] == transport::ICMP_V6
         && header[7] == 255
@@ -166,6 +166,12 @@ fn later_fragment(
         return Err(Malformed::FragmentTiny);
     }
     Ok(Transport::opaque(Kind::Fragment, protocol))
+}
+
+#[inline]
+fn tail(ingress: Ingress, link: &Link, transport: Transport) -> KeyTail {
+    let tail = KeyTail::new(ingress.segment, link.vlans, transport.kind);
+    if transport.kind == Kind::Icmp { tail.asked_by(transport.asker) } else { tail }
 }
 
 #[inline]

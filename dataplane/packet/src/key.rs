@@ -111,9 +111,12 @@ impl Kind {
 
 /// The last four bytes of a key: VLANs, segment and kind.
 ///
-/// Bits 0–11 outer VLAN id, 12–23 inner VLAN id, 24–27 kind, 28–31 segment.
+/// Bits 0–11 outer VLAN id, 12–23 inner VLAN id, 24–26 kind, 27 the side that asks (ICMP only), 28–31 segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyTail(u32);
+
+/// Set in the tail of an ICMP key whose query comes from side B.
+const ASKED_BY_B: u32 = 1 << 27;
 
 impl KeyTail {
     /// Packs the parts.
@@ -130,10 +133,37 @@ impl KeyTail {
         self.0
     }
 
-    /// Takes a packed form; `None` if the kind in it is unknown.
+    /// Takes a packed form; `None` if no key has it.
     #[must_use]
     pub fn from_bits(bits: u32) -> Option<Self> {
-        Kind::from_bits((bits >> 24 & 0xf) as u8).map(|_| Self(bits))
+        let tail = Self(bits);
+        (bits & ASKED_BY_B == 0 || tail.kind() == Kind::Icmp).then_some(tail)
+    }
+
+    /// The tail of an ICMP key: the identifier of one side's query may be the type and code of the other's, so that only
+    /// this keeps them apart.
+    #[inline]
+    #[must_use]
+    pub fn asked_by(self, side: Side) -> Self {
+        match side {
+            Side::A => self.without_asker(),
+            Side::B => Self(self.0 | ASKED_BY_B),
+        }
+    }
+
+    /// The side whose query or message an ICMP key stands for.
+    #[inline]
+    #[must_use]
+    pub fn asker(self) -> Option<Side> {
+        let side = if self.0 & ASKED_BY_B == 0 { Side::A } else { Side::B };
+        (self.kind() == Kind::Icmp).then_some(side)
+    }
+
+    /// VLANs, segment and kind alone, as rules have them.
+    #[inline]
+    #[must_use]
+    pub fn without_asker(self) -> Self {
+        Self(self.0 & !ASKED_BY_B)
     }
 
     /// The segment.
@@ -150,11 +180,12 @@ impl KeyTail {
         VlanStack::from_bits(self.0)
     }
 
-    /// The kind; [`KeyTail::from_bits`] refuses unknown ones, so there always is one.
+    /// The kind.
     #[inline]
     #[must_use]
     pub fn kind(self) -> Kind {
-        Kind::from_bits((self.0 >> 24 & 0xf) as u8).unwrap_or(Kind::NonIp)
+        // Three bits, eight kinds: there always is one.
+        Kind::from_bits((self.0 >> 24 & 0x7) as u8).unwrap_or(Kind::NonIp)
     }
 }
 
@@ -364,6 +395,13 @@ mod tests {
             }
         }
         assert_eq!(SegmentId::new(SEGMENTS_MAX), None);
+        let ping = KeyTail::new(SegmentId(15), VlanStack::new(4094, 4094), Kind::Icmp);
+        for side in [Side::A, Side::B] {
+            let asked = ping.asked_by(side);
+            assert_eq!((asked.asker(), asked.without_asker()), (Some(side), ping));
+            assert_eq!(KeyTail::from_bits(asked.bits()), Some(asked));
+            assert_eq!((asked.kind(), asked.segment()), (Kind::Icmp, SegmentId(15)));
+        }
     }
 
     #[test]
@@ -377,8 +415,8 @@ mod tests {
         assert_eq!(FlowKey::from_words(narrow.words(), true), Some(narrow));
         assert_eq!(narrow.endpoint(Side::B).service, 0x0102);
         let mut words = narrow.words();
-        words[1] |= 0xf << 56;
-        assert_eq!(FlowKey::from_words(words, true), None);
+        words[1] |= 1 << 59;
+        assert_eq!(FlowKey::from_words(words, true), None, "only ICMP has a side that asks");
         let tail = KeyTail::new(SegmentId(3), VlanStack::new(7, 9), Kind::NonIp);
         let link = FlowKey::Narrow(NarrowKey::new([[1; 4], [2; 4]], [[8, 6], [8, 6]], tail));
         assert_eq!(FlowKey::from_words(link.words(), true), None);

@@ -25,6 +25,8 @@ pub(crate) struct Span {
 pub(crate) struct Transport {
     pub kind: Kind,
     pub services: ServicePair,
+    /// Whose query it is, of ICMP.
+    pub asker: Side,
     pub opening: Opening,
     pub tcp_flags: TcpFlags,
 }
@@ -35,6 +37,7 @@ impl Transport {
         Self {
             kind,
             services: [[0, protocol]; 2],
+            asker: Side::A,
             opening: Opening::May,
             tcp_flags: TcpFlags::default(),
         }
@@ -92,6 +95,7 @@ fn tcp(head: &[u8], span: Span, side: Side) -> Result<Transport, Malformed> {
     Ok(Transport {
         kind: Kind::Tcp,
         services: by_side(side, [header[0], header[1]], [header[2], header[3]]),
+        asker: Side::A,
         opening: if opens { Opening::May } else { Opening::MayNot },
         tcp_flags: flags,
     })
@@ -108,6 +112,7 @@ fn udp(head: &[u8], span: Span, side: Side) -> Result<Transport, Malformed> {
     Ok(Transport {
         kind: Kind::Udp,
         services: by_side(side, [header[0], header[1]], [header[2], header[3]]),
+        asker: Side::A,
         opening: Opening::May,
         tcp_flags: TcpFlags::default(),
     })
@@ -159,6 +164,7 @@ fn icmp(
     Ok(Transport {
         kind: Kind::Icmp,
         services: by_side(asker, client, server),
+        asker,
         opening,
         tcp_flags: TcpFlags::default(),
     })

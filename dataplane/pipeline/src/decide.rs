@@ -38,6 +38,8 @@ pub(crate) struct Adoption {
     pub running: bool,
     /// All that a rule permits, because the flow table is full and can't remember who asked.
     pub stateless: bool,
+    /// This one not: its opening was denied, so that it doesn't run.
+    pub refused: bool,
 }
 
 /// Judges the first frame of a conversation that isn't in the flow table.
@@ -74,7 +76,7 @@ pub(crate) fn judge_first(
         || (adopt.stateless && kind == Kind::Udp);
     for found in [forward, reverse].into_iter().flatten() {
         let at_any_time = opening == Opening::MayNot && found.options.midstream;
-        if at_any_time || adopted {
+        if (at_any_time || adopted) && !adopt.refused {
             return Judgement::Adopt(found.rule);
         }
     }

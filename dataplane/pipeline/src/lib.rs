@@ -10,7 +10,8 @@
 //! system.
 //!
 //! `table.rs` is the flow table, `entry.rs` its line, `storage.rs` its memory (the only unsafe code), `ageing.rs` the sweep
-//! over it, `report.rs` makes events, `denied.rs` keeps denied conversations from flooding the event ring. Decisions are in
+//! over it, `report.rs` makes events, `denied.rs` keeps denied conversations from flooding the event ring,
+//! `refused.rs` connections whose SYN was denied from being adopted. Decisions are in
 //! `DESIGN.md`. Tested beside the modules, and as a whole against a slow model in `tests/`.
 
 mod ageing;
@@ -20,6 +21,7 @@ mod denied;
 mod entry;
 mod limits;
 mod pipeline;
+mod refused;
 mod report;
 mod storage;
 mod table;

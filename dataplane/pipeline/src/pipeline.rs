@@ -13,6 +13,7 @@ use crate::decide::Judgement;
 use crate::denied::DeniedReports;
 use crate::entry::Flags;
 use crate::limits::{Capacity, TickTimeouts, Timeouts, ticks};
+use crate::refused::RefusedOpenings;
 use crate::report::{Counts, EventSink};
 use crate::storage::Backing;
 use crate::table::Table;
@@ -35,6 +36,7 @@ pub struct Pipeline {
     narrow: Table<NarrowKey>,
     wide: Table<WideKey>,
     denied: DeniedReports,
+    refused: RefusedOpenings,
     timeouts: TickTimeouts,
     counts: Counts,
     parsed: Box<[Parsed]>,
@@ -77,6 +79,7 @@ impl Pipeline {
             narrow: Table::new(capacity.narrow, seed, huge)?,
             wide: Table::new(capacity.wide, seed, huge)?,
             denied: DeniedReports::new(ticks(timeouts.denied_report_ns)),
+            refused: RefusedOpenings::new(),
             timeouts: TickTimeouts::new(timeouts),
             counts: Counts::default(),
             parsed: vec![empty; BURST_FRAMES_MAX].into_boxed_slice(),
@@ -143,6 +146,7 @@ impl Pipeline {
             events,
             counts: &mut self.counts,
             denied: &mut self.denied,
+            refused: &mut self.refused,
         };
         let parsed = self.parsed.iter().take(frames.len());
         for (verdict, parsed) in verdicts.iter_mut().zip(parsed) {

@@ -7,6 +7,7 @@ use crate::clock::Moment;
 use crate::decide::{Adoption, Judgement, judge_again, judge_first};
 use crate::denied::{DeniedKey, DeniedReports};
 use crate::entry::{Entry, Flags, State, TableKey, Tick};
+use crate::refused::RefusedOpenings;
 use crate::report::{Counts, EventSink, event, send};
 use crate::storage::Zeroed;
 use crate::table::Table;
@@ -25,6 +26,7 @@ pub(crate) struct Burst<'a, S> {
     pub events: &'a mut S,
     pub counts: &'a mut Counts,
     pub denied: &'a mut DeniedReports,
+    pub refused: &'a mut RefusedOpenings,
 }
 
 /// One frame that has a key.
@@ -136,6 +138,7 @@ impl<S: EventSink> Burst<'_, S> {
         if let Verdict::Deny(reason) | Verdict::WouldDeny(reason) = verdict {
             return self.deny(verdict, reason, seen);
         }
+        self.refused.forget(seen.hash);
         self.end(entry);
         *entry = self.entry(entry.key, verdict, false, seen);
         self.start(entry, seen);
@@ -173,10 +176,19 @@ impl<S: EventSink> Burst<'_, S> {
     {
         let stateless = table.adopts(self.moment.steady_ns);
         let adopting = self.in_grace || stateless;
-        let adopt = Adoption { running: adopting, stateless };
         let opening = seen.headers.opening;
+        let tcp = key.flow_key().tail().kind() == Kind::Tcp;
+        let refused = tcp && opening == Opening::MayNot && self.refused.contains(seen.hash);
+        let adopt = Adoption { running: adopting, stateless, refused };
         let judgement = judge_first(&self.policy, &key.flow_key(), self.sender, opening, adopt);
         let verdict = judgement.verdict(self.mode);
+        if tcp && opening == Opening::May {
+            if verdict.forwards() {
+                self.refused.forget(seen.hash);
+            } else {
+                self.refused.remember(seen.hash);
+            }
+        }
         if let Verdict::Deny(reason) | Verdict::WouldDeny(reason) = verdict {
             self.deny(verdict, reason, seen);
         }

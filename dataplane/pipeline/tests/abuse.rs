@@ -146,7 +146,39 @@ fn icmp_query_made_to_look_like_the_reverse_of_a_rule_is_denied_in_the_grace_tim
     let mut rig = in_grace(&[ping]);
     // Its identifier is the type and code of an echo request.
     let query = Packet { ports: [0, 0x0800], ..Packet::to_b(Sort::Ping4, 0, 0).back(0) };
-    assert_eq!(rig.send(query), Verdict::Deny(WrongDirection));
+    assert_eq!(rig.send(query), Verdict::Deny(NoRule));
+}
+
+#[test]
+fn icmp_query_with_the_key_of_the_other_sides_running_query_is_denied() {
+    let ping = Rule::to_b(1, Sort::Ping4, 0x0800);
+    let mut rig = in_grace(&[ping]);
+    let query = Packet { ports: [0x0800; 2], ..Packet::to_b(Sort::Ping4, 0, 0) };
+    assert_eq!(rig.send(query), by(ping));
+    assert_eq!(rig.send(Packet { answer: true, ..query.back(0) }), by(ping));
+    assert_eq!(rig.send(query.back(0)), Verdict::Deny(NoRule), "side B's own query");
+    assert_eq!(rig.send(query), by(ping));
+}
+
+#[test]
+fn segments_of_a_connection_whose_syn_was_denied_are_not_adopted() {
+    let midstream = HTTP().midstream();
+    for (rule, mut rig) in [
+        (HTTP(), in_grace(&[HTTP()])),
+        (HTTP(), Rig::new(Capacity { narrow: 0, wide: 0 }, segment(Mode::Enforce), &[HTTP()])),
+        (midstream, enforced(&[midstream])),
+    ] {
+        let data = Packet::syn(80).with(ACK);
+        assert_eq!(rig.send(data.back(SYN)), Verdict::Deny(WrongDirection));
+        for (name, flags) in STATELESS {
+            assert_eq!(rig.send(data.back(flags)), Verdict::Deny(NotOpened), "{name}");
+            assert_eq!(rig.send(data.with(flags)), Verdict::Deny(NotOpened), "{name}");
+        }
+        assert_eq!(rig.send(data.port(40_001).back(ACK)), by(rule), "another one runs");
+        assert_eq!(rig.send(data.with(SYN)), by(rule), "its client opens it");
+        assert_eq!(rig.send(data.back(SYN | ACK)), by(rule));
+        assert_eq!(rig.send(data), by(rule));
+    }
 }
 
 #[test]

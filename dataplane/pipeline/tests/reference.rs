@@ -107,6 +107,7 @@ fn story(event: &Event) -> Option<Story> {
         sort,
         hosts: [host(a.network), host(b.network)],
         services: [a.service, b.service],
+        asker: event.key.tail().asker(),
         initiator: event.initiator,
         circumstances: [flags.midstream, flags.after_grace, flags.handshake],
         rule: event.rule,

@@ -115,12 +115,16 @@ fn key_of(parts: &Parts, client: Side, client_service: u16) -> FlowKey {
         Side::B => [server_part, client_part],
     };
     let services = by_side(client_service, service);
+    let tail = tail_of(parts);
+    // An even service of the client's stands for the other side's query.
+    let asker = if client_service.is_multiple_of(2) { client.other() } else { client };
+    let tail = if kind == Kind::Icmp { tail.asked_by(asker) } else { tail };
     if narrow {
         let [a, b] = by_side(asks as u16, serves as u16).map(|at| NARROW[usize::from(at)]);
-        narrow_key([a, b], services, tail_of(parts))
+        narrow_key([a, b], services, tail)
     } else {
         let ends = by_side(asks as u16, serves as u16);
-        wide_key(ends.map(|at| wide_address(kind, usize::from(at))), services, tail_of(parts))
+        wide_key(ends.map(|at| wide_address(kind, usize::from(at))), services, tail)
     }
 }
 

@@ -29,6 +29,7 @@ fn permits(rule: &RuleEntry, key: &FlowKey, client: Side) -> bool {
     let shape = rule.shape;
     let (asks, serves) = (key.endpoint(client), key.endpoint(client.other()));
     matches!(key, FlowKey::Narrow(_)) == shape.narrow
+        && key.tail().asker().is_none_or(|asker| asker == client)
         && rule.client_side == client
         && same_tail(rule, key.tail().vlans(), key.tail())
         && same_prefix(rule.client, asks.network, shape.client_prefix)

@@ -1,6 +1,8 @@
 //! What holds for every input, well-formed or not. The fuzz target runs this file too.
 
-use loadlock_packet::{FlowKey, Ingress, Kind, Malformed, SegmentId, Side, TcpFlags, parse};
+use loadlock_packet::{
+    FlowKey, Ingress, KeyTail, Kind, Malformed, SegmentId, Side, TcpFlags, parse,
+};
 
 /// Parses `frame` in several guises and compares; panics where an invariant doesn't hold. `cut` is where a first buffer
 /// segment ends, `segment` where the frame came in.
@@ -30,7 +32,10 @@ pub fn check(frame: &[u8], cut: usize, segment: usize) {
 
     assert_eq!(whole.key.endpoint(Side::A), mirrored.key.endpoint(Side::B));
     assert_eq!(whole.key.endpoint(Side::B), mirrored.key.endpoint(Side::A));
-    assert_eq!(whole.key.tail(), mirrored.key.tail());
+    let (tail, tail_mirrored) = (whole.key.tail(), mirrored.key.tail());
+    assert_eq!(tail.without_asker(), tail_mirrored.without_asker());
+    assert_eq!(tail.asker().map(Side::other), tail_mirrored.asker());
+    assert_eq!(KeyTail::from_bits(tail.bits()), Some(tail));
     assert_eq!(
         (whole.opening, whole.tcp_flags, whole.class, whole.source_mac, whole.destination_mac),
         (

@@ -1,6 +1,6 @@
 //! The verdict as DESIGN.md states it, without any of the pipeline's tricks: a map of conversations and a list of rules.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use loadlock_exchange::{DropReason, Mode, RuleId};
 use loadlock_packet::Side;
@@ -10,8 +10,8 @@ use super::packet::{Packet, Sort, flags};
 use super::rule::Rule;
 use super::{SECOND_NS, TIMEOUTS};
 
-/// Sort, hosts and service fields, side A's first.
-pub type Key = (Sort, [u8; 2], [u16; 2]);
+/// Sort, hosts and service fields, side A's first; of ICMP the side that asks.
+pub type Key = (Sort, [u8; 2], [u16; 2], Option<Side>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Course {
@@ -42,6 +42,7 @@ pub struct Story {
     pub sort: Sort,
     pub hosts: [u8; 2],
     pub services: [u16; 2],
+    pub asker: Option<Side>,
     pub initiator: Side,
     /// Midstream, after grace, handshake.
     pub circumstances: [bool; 3],
@@ -51,6 +52,8 @@ pub struct Story {
 
 pub struct Model {
     flows: HashMap<Key, Flow>,
+    /// TCP connections whose SYN was denied.
+    refused_openings: HashSet<Key>,
     /// Narrow and wide.
     capacity: [usize; 2],
     grace_end_ns: u64,
@@ -77,6 +80,8 @@ fn can_open(packet: &Packet) -> bool {
 
 /// The key of a packet.
 pub fn key(packet: &Packet) -> Key {
+    let icmp = matches!(packet.sort, Sort::Ping4 | Sort::Unreachable4);
+    let asker = icmp.then_some(if packet.answer { packet.from.other() } else { packet.from });
     let services = match packet.sort {
         Sort::Ping4 => {
             let asker = if packet.answer { packet.from.other() } else { packet.from } as usize;
@@ -93,13 +98,14 @@ pub fn key(packet: &Packet) -> Key {
         Sort::Profinet => [0x8892; 2],
         _ => packet.ports,
     };
-    (packet.sort, packet.hosts, services)
+    (packet.sort, packet.hosts, services, asker)
 }
 
 impl Model {
     pub fn new(capacity: [usize; 2], mode: Mode, rules: Vec<Rule>, start_ns: u64) -> Self {
         Self {
             flows: HashMap::new(),
+            refused_openings: HashSet::new(),
             capacity,
             grace_end_ns: start_ns + TIMEOUTS.grace_ns,
             adopting_until_ns: [0; 2],
@@ -117,13 +123,14 @@ impl Model {
     }
 
     /// The rule with the client on `side`: the one for exactly this client before the one for any.
-    fn rule(&self, (sort, hosts, services): Key, side: Side) -> Option<&Rule> {
+    fn rule(&self, (sort, hosts, services, asker): Key, side: Side) -> Option<&Rule> {
         let (client, server) = (side as usize, side.other() as usize);
         let fits = |rule: &&Rule| {
             // Ping and unreachable are one kind to the appliance; the service tells them apart.
             let icmp = |sort| matches!(sort, Sort::Ping4 | Sort::Unreachable4);
             (rule.sort == sort || icmp(rule.sort) && icmp(sort))
                 && rule.client_side == side
+                && asker.is_none_or(|asker| asker == side)
                 && rule.server == hosts[server]
                 && rule.service == services[server]
                 && rule.client.is_none_or(|host| host == hosts[client])
@@ -165,7 +172,10 @@ impl Model {
         let udp = matches!(packet.sort, Sort::Udp4 | Sort::Udp6);
         let maybe_running = !opens || !(packet.sort.is_tcp() || icmp || udp);
         let taken = |rule: &&Rule| {
-            (!opens && rule.options.midstream) || (maybe_running && adopting) || (udp && full)
+            !self.refused_openings.contains(&key)
+                && ((!opens && rule.options.midstream)
+                    || (maybe_running && adopting)
+                    || (udp && full))
         };
         if let Some(rule) = [forward, reverse].into_iter().flatten().find(taken) {
             return (Ok(rule.id()), true);
@@ -214,6 +224,7 @@ impl Model {
                 let (judgement, _) = self.first(packet, false, false);
                 let verdict = self.by_mode(judgement);
                 if matches!(verdict, Verdict::Allow(_)) {
+                    self.refused_openings.remove(&key);
                     self.end(key);
                     self.insert(packet, verdict, false, false);
                 }
@@ -238,6 +249,13 @@ impl Model {
         let adopting = self.now_ns < self.grace_end_ns || stateless;
         let (judgement, met_running) = self.first(packet, adopting, stateless);
         let verdict = self.by_mode(judgement);
+        if packet.sort.is_tcp() && can_open(packet) {
+            if verdict.forwards() {
+                self.refused_openings.remove(&key(packet));
+            } else {
+                self.refused_openings.insert(key(packet));
+            }
+        }
         if verdict.forwards() {
             if full {
                 self.refused += 1;
@@ -285,12 +303,13 @@ impl Model {
         }
     }
 
-    fn tell(&mut self, (sort, hosts, services): Key, flow: &Flow, ended: bool) {
+    fn tell(&mut self, (sort, hosts, services, asker): Key, flow: &Flow, ended: bool) {
         self.stories.push(Story {
             ended,
             sort,
             hosts,
             services,
+            asker,
             initiator: flow.initiator,
             circumstances: [flow.midstream, flow.after_grace, flow.handshake],
             rule: flow.verdict.rule(),

@@ -14,7 +14,8 @@ pub fn side() -> impl Strategy<Value = Side> {
 }
 
 pub fn packet(from: Side) -> impl Strategy<Value = Packet> {
-    let port = || prop::sample::select(vec![80u16, 1000]);
+    // 0x0800 as an identifier is what an echo request has as type and code.
+    let port = || prop::sample::select(vec![80u16, 1000, 0x0800]);
     (
         prop::sample::select(Sort::ALL.to_vec()),
         [1u8..3, 1u8..3],
