@@ -63,7 +63,18 @@ pub fn pack(tail: KeyTail, ends: [Network; 2], services: [u16; 2]) -> FlowKey {
 impl Talk {
     /// Side B speaks first.
     pub fn begun_by_b(self) -> Self {
-        Self { initiator: Side::B, ..self }
+        let tail = self.key.tail();
+        if tail.kind() != Kind::Icmp {
+            return Self { initiator: Side::B, ..self };
+        }
+        // Whose query it is stands in an ICMP key.
+        let ends = [Side::A, Side::B].map(|side| self.key.endpoint(side));
+        let key = pack(
+            tail.asked_by(Side::B),
+            ends.map(|end| end.network),
+            ends.map(|end| end.service),
+        );
+        Self { initiator: Side::B, key, ..self }
     }
 
     /// Met running, within the grace time.
