@@ -52,8 +52,13 @@ impl Forwarder {
             None => self.closed.view(self.closed_image.words(), 0),
         };
         let verdicts = &mut self.verdicts;
-        pipeline.judge(ingress, now_ns, &self.burst, policy, &mut exchange.events, verdicts);
+        let judged =
+            pipeline.judge(ingress, now_ns, &self.burst, policy, &mut exchange.events, verdicts);
         exchange.events.publish();
+        if judged.all_allowed {
+            self.tally.count_allowed(self.burst.len() as u64, judged.frame_bytes);
+            return;
+        }
         let mut any_denied = false;
         for (frame, verdict) in self.burst.iter().zip(verdicts.iter()) {
             self.tally.count(*verdict, frame.frame_bytes());

@@ -16,21 +16,21 @@ impl std::fmt::Debug for Seed {
 
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-#[inline]
+#[inline(always)]
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
 }
 
 /// Hash of a two-word key: two dependent multiplications.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn hash_narrow(key: [u64; 2], seed: Seed) -> u64 {
     fold(fold(key[0] ^ seed.0[0], key[1] ^ seed.0[1]) ^ seed.0[0], ODD)
 }
 
 /// Hash of a five-word key.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn hash_wide(key: [u64; 5], seed: Seed) -> u64 {
     let first = fold(key[0] ^ seed.0[0], key[1] ^ seed.0[1]);

@@ -13,12 +13,14 @@
 //! differentially against etherparse (`tests/`).
 #![forbid(unsafe_code)]
 
+mod common;
 mod ethernet;
 mod ip;
 mod key;
 mod parse;
 mod transport;
 
+pub use common::{Brief, brief_v4, brief_v6};
 pub use ethernet::{MacAddress, VlanStack};
 pub use key::{
     Endpoint, FlowKey, KeyTail, Kind, NarrowKey, Network, SEGMENTS_MAX, SegmentId, Side, WideKey,

@@ -65,6 +65,14 @@ impl TcpFlags {
         self.0 & bits == bits
     }
 
+    /// May a segment with these flags begin a connection?
+    #[inline]
+    #[must_use]
+    pub fn opening(self) -> Opening {
+        let course = self.0 & (Self::SYN | Self::ACK | Self::RST | Self::FIN);
+        if course == Self::SYN { Opening::May } else { Opening::MayNot }
+    }
+
     /// True if any of `bits` is set.
     #[inline]
     #[must_use]

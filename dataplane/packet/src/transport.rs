@@ -90,13 +90,11 @@ fn tcp(head: &[u8], span: Span, side: Side) -> Result<Transport, Malformed> {
         return Err(bad);
     }
     let flags = TcpFlags(header[13]);
-    let opens =
-        flags.0 & (TcpFlags::SYN | TcpFlags::ACK | TcpFlags::RST | TcpFlags::FIN) == TcpFlags::SYN;
     Ok(Transport {
         kind: Kind::Tcp,
         services: by_side(side, [header[0], header[1]], [header[2], header[3]]),
         asker: Side::A,
-        opening: if opens { Opening::May } else { Opening::MayNot },
+        opening: flags.opening(),
         tcp_flags: flags,
     })
 }

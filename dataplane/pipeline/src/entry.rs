@@ -22,24 +22,20 @@ pub(crate) struct State(u8);
 
 impl State {
     pub const EMPTY: Self = Self(0);
-    pub const TCP_OPENING: Self = Self(1);
+    pub const TCP_OPENING: Self = Self(Self::UNSETTLED | 1);
     /// Timed out; only its report is still to be sent.
-    pub const OVER: Self = Self(2);
+    pub const OVER: Self = Self(Self::UNSETTLED | 2);
     pub const TCP_OPEN: Self = Self(3);
     pub const TCP_CLOSING: Self = Self(4);
     pub const UDP: Self = Self(5);
     pub const ICMP: Self = Self(6);
     pub const OTHER: Self = Self(7);
     pub const COUNT: usize = 8;
+    /// Set where any packet may change the state.
+    const UNSETTLED: u8 = 0x80;
 
     pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-
-    /// A packet without SYN, FIN or RST changes nothing here.
-    #[inline]
-    pub fn is_settled(self) -> bool {
-        self.0 > Self::OVER.0
+        usize::from(self.0 & !Self::UNSETTLED)
     }
 }
 
@@ -84,7 +80,6 @@ impl Flags {
         self.0 & bits != 0
     }
 
-    #[inline]
     pub fn unreported(self) -> bool {
         self.any(Self::UNREPORTED)
     }
@@ -125,14 +120,32 @@ pub(crate) struct Entry<K> {
     pub bytes: [u64; 2],
     /// Packets from side A and from side B. The sweep reads them out before they can wrap.
     pub packets: [u32; 2],
-    pub last_seen: Tick,
+    /// This and the next three are read as one word by [`Entry::is_plain`].
     pub verdict: Cached,
     /// Low half of the generation that judged; the sweep marks lines it finds behind, so that it can't come round.
     pub generation: u16,
     pub state: State,
     pub flags: Flags,
+    pub last_seen: Tick,
     /// Stations of side A and side B, zero until seen.
     pub macs: [MacAddress; 2],
+}
+
+impl<K> Entry<K> {
+    /// A packet without SYN, FIN or RST only needs counting here: the line was judged by `generation` and permitted, its
+    /// state is settled, and nothing is to be reported.
+    #[inline(always)]
+    pub fn is_plain(&self, generation: u16) -> bool {
+        const JUDGED: u64 = 0xffff << 32;
+        const UNSETTLED: u64 = (State::UNSETTLED as u64) << 48;
+        const UNREPORTED: u64 = (Flags::UNREPORTED as u64) << 56;
+        const MASK: u64 = Cached::REPEATED as u64 | JUDGED | UNSETTLED | UNREPORTED;
+        let word = u64::from(self.verdict.bits())
+            | u64::from(self.generation) << 32
+            | u64::from(self.state.0) << 48
+            | u64::from(self.flags.0) << 56;
+        word & MASK == u64::from(generation) << 32
+    }
 }
 
 // SAFETY: integers and arrays of them; all bits zero is an empty line.

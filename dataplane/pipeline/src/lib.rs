@@ -1,8 +1,8 @@
 //! What happens to a burst of frames: parse, flow table, allowlist, verdict, events.
 //!
 //! ```text
-//!  burst ─► pass 1: parse, hash, prefetch ─► pass 2: find entry ─┬─ hit, same generation ─► count, forward
-//!                                                                └─ else: judge (decide.rs), track (track.rs)
+//!  burst ─► pass 1: parse, hash, prefetch (intake.rs) ─► pass 2: find entry ─┬─ plain ─► count, forward
+//!                                                                            └─ else: judge (decide.rs), track (track.rs)
 //! ```
 //!
 //! The worker of the dataplane and `loadlock replay` run this same code: frames come through [`loadlock_packet::Frame`], events go
@@ -19,6 +19,7 @@ mod clock;
 mod decide;
 mod denied;
 mod entry;
+mod intake;
 mod limits;
 mod pipeline;
 mod refused;
@@ -31,7 +32,7 @@ mod verdict;
 
 pub use denied::DENIED_SLOTS;
 pub use limits::{Capacity, Timeouts};
-pub use pipeline::{BURST_FRAMES_MAX, Pipeline, PipelineStatus};
+pub use pipeline::{BURST_FRAMES_MAX, Judged, Pipeline, PipelineStatus};
 pub use report::EventSink;
 pub use storage::Backing;
 pub use tally::BurstTally;

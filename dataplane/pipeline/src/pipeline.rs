@@ -3,33 +3,23 @@
 use std::io;
 
 use loadlock_exchange::{PolicyView, Seed, WORKER_COUNTERS, WorkerCounter};
-use loadlock_packet::{
-    FlowKey, Frame, FrameClass, Headers, Ingress, Malformed, NarrowKey, WideKey, parse,
-};
+use loadlock_packet::{Frame, Ingress, NarrowKey, WideKey};
 
 use crate::ageing::{Ageing, Round};
 use crate::clock::{Clock, Moment};
-use crate::decide::Judgement;
 use crate::denied::DeniedReports;
 use crate::entry::Flags;
+use crate::intake::{Intake, Sort};
 use crate::limits::{Capacity, TickTimeouts, Timeouts, ticks};
 use crate::refused::RefusedOpenings;
 use crate::report::{Counts, EventSink};
 use crate::storage::Backing;
 use crate::table::Table;
-use crate::track::{Burst, Seen};
-use crate::verdict::{Basis, Verdict};
+use crate::track::Burst;
+use crate::verdict::Verdict;
 
 /// Most frames a burst may have.
 pub const BURST_FRAMES_MAX: usize = 64;
-
-/// A frame between the two passes.
-#[derive(Clone, Copy)]
-struct Parsed {
-    headers: Result<Headers, Malformed>,
-    hash: u64,
-    frame_bytes: u32,
-}
 
 /// All state of one worker: flow tables, reports, time.
 pub struct Pipeline {
@@ -39,7 +29,7 @@ pub struct Pipeline {
     refused: RefusedOpenings,
     timeouts: TickTimeouts,
     counts: Counts,
-    parsed: Box<[Parsed]>,
+    intake: Intake,
     grace_ns: u64,
     /// In steady time.
     grace_end_ns: Option<u64>,
@@ -60,8 +50,14 @@ pub struct PipelineStatus {
     pub backing: Backing,
 }
 
-/// Frames ahead of which headers are fetched.
-const PREFETCH_AHEAD: usize = 4;
+/// The outcome of a burst as a whole, so that the caller needn't go through the verdicts of ordinary traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Bytes of all frames.
+    pub frame_bytes: u64,
+    /// Every verdict is an [`Verdict::Allow`].
+    pub all_allowed: bool,
+}
 
 impl Pipeline {
     /// Makes the tables: all memory this worker ever takes.
@@ -74,7 +70,6 @@ impl Pipeline {
         seed: Seed,
         huge: bool,
     ) -> io::Result<Self> {
-        let empty = Parsed { headers: Err(Malformed::FrameTooShort), hash: 0, frame_bytes: 0 };
         Ok(Self {
             narrow: Table::new(capacity.narrow, seed, huge)?,
             wide: Table::new(capacity.wide, seed, huge)?,
@@ -82,7 +77,7 @@ impl Pipeline {
             refused: RefusedOpenings::new(),
             timeouts: TickTimeouts::new(timeouts),
             counts: Counts::default(),
-            parsed: vec![empty; BURST_FRAMES_MAX].into_boxed_slice(),
+            intake: Intake::new(),
             grace_ns: timeouts.grace_ns,
             grace_end_ns: None,
             clock: Clock::default(),
@@ -130,13 +125,14 @@ impl Pipeline {
         policy: PolicyView<'_>,
         events: &mut S,
         verdicts: &mut [Verdict],
-    ) {
+    ) -> Judged {
         let moment = self.advance(now_ns);
-        self.parse_all(ingress, frames);
+        let frame_bytes = self.intake.take(ingress, frames, &self.narrow, &self.wide);
         let segment = policy.segment(ingress.segment);
         let mut burst = Burst {
             policy,
             mode: segment.mode,
+            infrastructure: segment.infrastructure,
             sender: ingress.side,
             moment,
             now: moment.tick(),
@@ -148,63 +144,27 @@ impl Pipeline {
             denied: &mut self.denied,
             refused: &mut self.refused,
         };
-        let parsed = self.parsed.iter().take(frames.len());
-        for (verdict, parsed) in verdicts.iter_mut().zip(parsed) {
-            let headers = match &parsed.headers {
-                Ok(headers) => headers,
-                Err(malformed) => {
-                    let refused = Judgement::Refuse((*malformed).into());
-                    *verdict = match refused.verdict(burst.mode) {
-                        // Learning a contradiction is impossible; it passes, and counts.
-                        Verdict::Allow(_) => Verdict::WouldDeny((*malformed).into()),
-                        other => other,
-                    };
-                    continue;
+        let mut all_allowed = true;
+        for (verdict, (at, frame)) in verdicts.iter_mut().zip(frames.iter().enumerate()) {
+            let Some(slot) = self.intake.slots.get(at) else { break };
+            let plain = match slot.sort {
+                Sort::Narrow => {
+                    burst.plain(&mut self.narrow, &slot.narrow(), slot.hash, &slot.counted)
+                }
+                Sort::Wide => burst.plain(&mut self.wide, &slot.wide(), slot.hash, &slot.counted),
+                Sort::Rare => None,
+            };
+            *verdict = match plain {
+                Some(plain) => plain,
+                None => {
+                    let reading = self.intake.reading(at, frame.head());
+                    let other = burst.judge(&mut self.narrow, &mut self.wide, slot, &reading);
+                    all_allowed &= matches!(other, Verdict::Allow(_));
+                    other
                 }
             };
-            let infrastructure = segment.infrastructure;
-            let unconditional = match headers.class {
-                FrameClass::Ordinary => false,
-                FrameClass::Arp => infrastructure.arp,
-                FrameClass::NeighbourDiscovery => infrastructure.neighbour_discovery,
-                FrameClass::LinkLocal => infrastructure.link_local,
-            };
-            if unconditional {
-                *verdict = Verdict::Allow(Basis::Infrastructure);
-                continue;
-            }
-            let seen = Seen { headers, hash: parsed.hash, frame_bytes: parsed.frame_bytes };
-            *verdict = match headers.key {
-                FlowKey::Narrow(key) => burst.track(&mut self.narrow, key, &seen),
-                FlowKey::Wide(key) => burst.track(&mut self.wide, key, &seen),
-            };
         }
-    }
-
-    /// First pass: headers, hash, and the flow table's lines on their way.
-    #[inline]
-    fn parse_all<F: Frame>(&mut self, ingress: Ingress, frames: &[F]) {
-        for frame in frames.iter().take(PREFETCH_AHEAD) {
-            frame.prefetch();
-        }
-        for (at, (frame, parsed)) in frames.iter().zip(self.parsed.iter_mut()).enumerate() {
-            if let Some(ahead) = frames.get(at + PREFETCH_AHEAD) {
-                ahead.prefetch();
-            }
-            parsed.frame_bytes = frame.frame_bytes();
-            parsed.headers = parse(frame.head(), parsed.frame_bytes, ingress);
-            match &parsed.headers {
-                Ok(Headers { key: FlowKey::Narrow(key), .. }) => {
-                    parsed.hash = self.narrow.hash(key);
-                    self.narrow.prefetch(parsed.hash);
-                }
-                Ok(Headers { key: FlowKey::Wide(key), .. }) => {
-                    parsed.hash = self.wide.hash(key);
-                    self.wide.prefetch(parsed.hash);
-                }
-                Err(_) => {}
-            }
-        }
+        Judged { frame_bytes, all_allowed }
     }
 
     /// Looks at as much of the flow tables as is due since the last call, at most `lines_max` lines of each, so that the

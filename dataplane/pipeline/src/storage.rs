@@ -78,8 +78,8 @@ impl<T: Zeroed> DerefMut for Storage<T> {
     }
 }
 
-/// Asks the processor to fetch the line of `value` for writing.
-#[inline]
+/// Asks the processor to fetch the cache line at the start of `value`.
+#[inline(always)]
 pub(crate) fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     {

@@ -60,12 +60,12 @@ where
         self.lines.backing()
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn hash(&self, key: &K) -> u64 {
         key.hash(self.seed)
     }
 
-    #[inline]
+    #[inline(always)]
     fn home(&self, hash: u64) -> usize {
         ((u128::from(hash) * self.lines.len() as u128) >> 64) as usize
     }
@@ -76,15 +76,18 @@ where
     }
 
     /// Fetches the line where `hash` starts.
-    #[inline]
+    #[inline(always)]
     pub fn prefetch(&self, hash: u64) {
         if let Some(line) = self.lines.get(self.home(hash)) {
             prefetch(line);
+            if size_of::<Entry<K>>() > 64 {
+                prefetch(&line.last_seen);
+            }
         }
     }
 
     /// The line of a conversation. Ends at the first empty line, of which a third of the table consists at the least.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, key: &K, hash: u64) -> Option<usize> {
         let mut line = self.home(hash);
         loop {
@@ -97,6 +100,13 @@ where
             }
             line = self.after(line);
         }
+    }
+
+    /// The entry of a conversation.
+    #[inline(always)]
+    pub fn entry_mut(&mut self, key: &K, hash: u64) -> Option<&mut Entry<K>> {
+        let line = self.find(key, hash)?;
+        self.lines.get_mut(line)
     }
 
     #[inline]

@@ -1,22 +1,28 @@
 //! One frame and its conversation: hit, miss, TCP's course, reports.
 
-use loadlock_exchange::{DropReason, Event, EventFlags, EventKind, Mode, PolicyView};
-use loadlock_packet::{FlowKey, Headers, Kind, MacAddress, Opening, Side, TcpFlags};
+use loadlock_exchange::{
+    DropReason, Event, EventFlags, EventKind, Infrastructure, Mode, PolicyView,
+};
+use loadlock_packet::{
+    FlowKey, FrameClass, Headers, Kind, MacAddress, NarrowKey, Opening, Side, TcpFlags, WideKey,
+};
 
 use crate::clock::Moment;
 use crate::decide::{Adoption, Judgement, judge_again, judge_first};
 use crate::denied::{DeniedKey, DeniedReports};
 use crate::entry::{Entry, Flags, State, TableKey, Tick};
+use crate::intake::{Reading, Slot};
 use crate::refused::RefusedOpenings;
 use crate::report::{Counts, EventSink, event, send};
 use crate::storage::Zeroed;
 use crate::table::Table;
-use crate::verdict::{Cached, Verdict};
+use crate::verdict::{Basis, Cached, Verdict};
 
 /// What stays the same for a burst, and where its reports go.
 pub(crate) struct Burst<'a, S> {
     pub policy: PolicyView<'a>,
     pub mode: Mode,
+    pub infrastructure: Infrastructure,
     pub sender: Side,
     pub moment: Moment,
     pub now: Tick,
@@ -29,6 +35,14 @@ pub(crate) struct Burst<'a, S> {
     pub refused: &'a mut RefusedOpenings,
 }
 
+/// What a line counts of a packet.
+#[derive(Clone, Copy)]
+pub(crate) struct Counted {
+    pub frame_bytes: u32,
+    pub source_mac: MacAddress,
+    pub tcp_flags: TcpFlags,
+}
+
 /// One frame that has a key.
 pub(crate) struct Seen<'a> {
     pub headers: &'a Headers,
@@ -36,47 +50,99 @@ pub(crate) struct Seen<'a> {
     pub frame_bytes: u32,
 }
 
+impl Seen<'_> {
+    fn counted(&self) -> Counted {
+        let Headers { source_mac, tcp_flags, .. } = *self.headers;
+        Counted { frame_bytes: self.frame_bytes, source_mac, tcp_flags }
+    }
+}
+
 const COURSE: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
 
 impl<S: EventSink> Burst<'_, S> {
-    #[inline]
+    #[inline(always)]
     fn generation(&self) -> u16 {
         self.policy.generation() as u16
     }
 
-    /// The verdict on one frame, from its conversation's line if there is one.
-    #[inline]
-    pub fn track<K: TableKey>(&mut self, table: &mut Table<K>, key: K, seen: &Seen<'_>) -> Verdict
+    /// The verdict on a packet that its conversation's line only has to count; `None` for any other.
+    #[inline(always)]
+    pub fn plain<K: TableKey>(
+        &self,
+        table: &mut Table<K>,
+        key: &K,
+        hash: u64,
+        packet: &Counted,
+    ) -> Option<Verdict>
     where
         Entry<K>: Zeroed,
     {
-        let Some(line) = table.find(&key, seen.hash) else {
-            return self.miss(table, key, seen);
-        };
-        let entry = table.get_mut(line);
-        let plain = entry.generation == self.generation()
-            && !seen.headers.tcp_flags.any(COURSE)
-            && entry.state.is_settled()
-            && !entry.flags.unreported()
-            && !entry.verdict.is_would_deny();
-        if plain {
-            self.count(entry, seen);
-            return entry.verdict.verdict();
+        let entry = table.entry_mut(key, hash)?;
+        if !entry.is_plain(self.generation()) || packet.tcp_flags.any(COURSE) {
+            return None;
         }
-        self.hit(table, line, seen)
+        self.count(entry, packet);
+        Some(entry.verdict.verdict())
     }
 
-    #[inline]
-    fn count<K>(&self, entry: &mut Entry<K>, seen: &Seen<'_>) {
+    /// The verdict on a frame that isn't plain.
+    #[cold]
+    #[inline(never)]
+    pub fn judge(
+        &mut self,
+        narrow: &mut Table<NarrowKey>,
+        wide: &mut Table<WideKey>,
+        slot: &Slot,
+        reading: &Reading,
+    ) -> Verdict {
+        let headers = match reading {
+            Ok(headers) => headers,
+            Err(malformed) => {
+                let reason = (*malformed).into();
+                return match Judgement::Refuse(reason).verdict(self.mode) {
+                    // Learning a contradiction is impossible; it passes, and counts.
+                    Verdict::Allow(_) => Verdict::WouldDeny(reason),
+                    other => other,
+                };
+            }
+        };
+        let unconditional = match headers.class {
+            FrameClass::Ordinary => false,
+            FrameClass::Arp => self.infrastructure.arp,
+            FrameClass::NeighbourDiscovery => self.infrastructure.neighbour_discovery,
+            FrameClass::LinkLocal => self.infrastructure.link_local,
+        };
+        if unconditional {
+            return Verdict::Allow(Basis::Infrastructure);
+        }
+        let seen = Seen { headers, hash: slot.hash, frame_bytes: slot.counted.frame_bytes };
+        match headers.key {
+            FlowKey::Narrow(key) => self.track(narrow, key, &seen),
+            FlowKey::Wide(key) => self.track(wide, key, &seen),
+        }
+    }
+
+    fn track<K: TableKey>(&mut self, table: &mut Table<K>, key: K, seen: &Seen<'_>) -> Verdict
+    where
+        Entry<K>: Zeroed,
+    {
+        match table.find(&key, seen.hash) {
+            Some(line) => self.hit(table, line, seen),
+            None => self.miss(table, key, seen),
+        }
+    }
+
+    #[inline(always)]
+    fn count<K>(&self, entry: &mut Entry<K>, packet: &Counted) {
         let from = self.sender as usize;
         entry.packets[from] = entry.packets[from].wrapping_add(1);
-        entry.bytes[from] += u64::from(seen.frame_bytes);
+        entry.bytes[from] += u64::from(packet.frame_bytes);
         entry.last_seen = self.now;
-        entry.macs[from] = seen.headers.source_mac;
+        entry.macs[from] = packet.source_mac;
     }
 
-    /// A hit that isn't plain: the policy changed, TCP's course goes on, or there is something to report.
-    #[cold]
+    /// A frame whose conversation has a line: perhaps the policy changed, TCP's course goes on, or there is something to
+    /// report.
     fn hit<K: TableKey>(&mut self, table: &mut Table<K>, line: usize, seen: &Seen<'_>) -> Verdict
     where
         Entry<K>: Zeroed,
@@ -110,7 +176,7 @@ impl<S: EventSink> Burst<'_, S> {
         if entry.flags.unreported() {
             self.report_start(entry);
         }
-        self.count(entry, seen);
+        self.count(entry, &seen.counted());
         let verdict = entry.verdict.verdict();
         if let Verdict::WouldDeny(reason) = verdict {
             self.deny(verdict, reason, seen);
@@ -169,7 +235,6 @@ impl<S: EventSink> Burst<'_, S> {
     }
 
     /// The first frame of a conversation.
-    #[cold]
     fn miss<K: TableKey>(&mut self, table: &mut Table<K>, key: K, seen: &Seen<'_>) -> Verdict
     where
         Entry<K>: Zeroed,
@@ -260,7 +325,7 @@ impl<S: EventSink> Burst<'_, S> {
     fn start<K: TableKey>(&mut self, entry: &mut Entry<K>, seen: &Seen<'_>) {
         self.counts.flows_started += 1;
         entry.macs[self.sender.other() as usize] = seen.headers.destination_mac;
-        self.count(entry, seen);
+        self.count(entry, &seen.counted());
         self.report_start(entry);
     }
 

@@ -91,7 +91,7 @@ impl Cached {
         Self(WOULD_DENY | reason as u32)
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn verdict(self) -> Verdict {
         if self.0 & RULE != 0 {
             match RuleId::new(self.0 & !RULE) {
@@ -106,10 +106,12 @@ impl Cached {
         }
     }
 
-    /// True if its frames are reported again and again.
-    #[inline]
-    pub fn is_would_deny(self) -> bool {
-        self.0 & WOULD_DENY != 0
+    /// The bit of verdicts whose frames are reported again and again.
+    pub const REPEATED: u32 = WOULD_DENY;
+
+    #[inline(always)]
+    pub fn bits(self) -> u32 {
+        self.0
     }
 
     pub fn rule_id(self) -> Option<RuleId> {

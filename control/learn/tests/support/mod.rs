@@ -69,11 +69,8 @@ impl Talk {
         }
         // Whose query it is stands in an ICMP key.
         let ends = [Side::A, Side::B].map(|side| self.key.endpoint(side));
-        let key = pack(
-            tail.asked_by(Side::B),
-            ends.map(|end| end.network),
-            ends.map(|end| end.service),
-        );
+        let key =
+            pack(tail.asked_by(Side::B), ends.map(|end| end.network), ends.map(|end| end.service));
         Self { initiator: Side::B, key, ..self }
     }
 

@@ -1,7 +1,8 @@
 //! What holds for every input, well-formed or not. The fuzz target runs this file too.
 
 use loadlock_packet::{
-    FlowKey, Ingress, KeyTail, Kind, Malformed, SegmentId, Side, TcpFlags, parse,
+    FlowKey, Ingress, KeyTail, Kind, Malformed, SegmentId, Side, TcpFlags, brief_v4, brief_v6,
+    parse,
 };
 
 /// Parses `frame` in several guises and compares; panics where an invariant doesn't hold. `cut` is where a first buffer
@@ -16,10 +17,14 @@ pub fn check(frame: &[u8], cut: usize, segment: usize) {
         let behind = [frame, &[garbage; 80]].concat();
         let parsed = parse(&behind, frame_bytes, from(Side::A));
         assert_eq!(parsed, whole, "bytes behind the frame must not matter");
+        check_common(&behind, frame_bytes, from(Side::B));
     }
 
     let head = &frame[..cut.min(frame.len())];
     let parsed = parse(head, frame_bytes, from(Side::A));
+    for (head, side) in [(frame, Side::A), (frame, Side::B), (head, Side::A), (head, Side::B)] {
+        check_common(head, frame_bytes, from(side));
+    }
     assert!(
         parsed == whole || parsed == Err(Malformed::HeaderSplit),
         "a head of {} bytes gives {parsed:?} instead of {whole:?}",
@@ -56,5 +61,16 @@ pub fn check(frame: &[u8], cut: usize, segment: usize) {
     let services = [Side::A, Side::B].map(|side| whole.key.endpoint(side).service);
     if !matches!(kind, Kind::Tcp | Kind::Udp | Kind::Icmp) {
         assert_eq!(services[0], services[1], "{kind:?} has one service number for both sides");
+    }
+}
+
+/// The short readings give what the full one gives, or nothing.
+fn check_common(head: &[u8], frame_bytes: u32, ingress: Ingress) {
+    let full = || parse(head, frame_bytes, ingress);
+    if let Some(brief) = brief_v4(head, frame_bytes, ingress) {
+        assert_eq!(Ok(brief.headers(head, FlowKey::Narrow(brief.key))), full());
+    }
+    if let Some(brief) = brief_v6(head, frame_bytes, ingress) {
+        assert_eq!(Ok(brief.headers(head, FlowKey::Wide(brief.key))), full());
     }
 }

@@ -116,7 +116,11 @@ impl Rig {
         let view = self.policy.view(self.image.words(), self.generation);
         let ingress = Ingress { segment: SegmentId::new(0).unwrap(), side };
         let ring = &mut self.ring;
-        self.pipeline.judge(ingress, self.now_ns, &frames, view, ring, &mut verdicts);
+        let judged = self.pipeline.judge(ingress, self.now_ns, &frames, view, ring, &mut verdicts);
+        let all_allowed = verdicts.iter().all(|verdict| matches!(verdict, Verdict::Allow(_)));
+        assert_eq!(judged.all_allowed, all_allowed);
+        let bytes = frames.iter().take(BURST_FRAMES_MAX).map(|frame| frame.len() as u64);
+        assert_eq!(judged.frame_bytes, bytes.sum::<u64>());
         verdicts
     }
 

@@ -1,0 +1,154 @@
+//! The first pass over a burst: each frame's key and hash, and its line of the flow table on its way.
+
+use loadlock_packet::{
+    Brief, FlowKey, Frame, Headers, Ingress, MacAddress, Malformed, NarrowKey, TcpFlags, WideKey,
+    brief_v4, brief_v6, parse,
+};
+
+use crate::entry::{Entry, TableKey};
+use crate::pipeline::BURST_FRAMES_MAX;
+use crate::storage::Zeroed;
+use crate::table::Table;
+use crate::track::Counted;
+
+/// Frames ahead of which headers are fetched.
+const PREFETCH_AHEAD: usize = 4;
+
+/// How a frame was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// A common frame of the narrow table.
+    Narrow,
+    /// A common frame of the wide table.
+    Wide,
+    /// Any other; it has a [`Reading`] in full.
+    Rare,
+}
+
+/// What the full parser says.
+pub(crate) type Reading = Result<Headers, Malformed>;
+
+/// A frame between the two passes, in one cache line.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Slot {
+    /// Two words of a narrow key, five of a wide one; of common frames only.
+    key: [u64; 5],
+    pub hash: u64,
+    pub counted: Counted,
+    pub sort: Sort,
+}
+
+const _: () = assert!(size_of::<Slot>() == 64);
+
+impl Slot {
+    #[inline(always)]
+    pub fn narrow(&self) -> NarrowKey {
+        NarrowKey([self.key[0], self.key[1]])
+    }
+
+    #[inline(always)]
+    pub fn wide(&self) -> WideKey {
+        WideKey(self.key)
+    }
+}
+
+/// The frames of a burst, read.
+pub(crate) struct Intake {
+    pub slots: Box<[Slot]>,
+    rare: Box<[Reading]>,
+}
+
+impl Intake {
+    pub fn new() -> Self {
+        let counted =
+            Counted { frame_bytes: 0, source_mac: MacAddress([0; 6]), tcp_flags: TcpFlags(0) };
+        let slot = Slot { key: [0; 5], hash: 0, counted, sort: Sort::Rare };
+        let rare = Err(Malformed::FrameTooShort);
+        Self {
+            slots: vec![slot; BURST_FRAMES_MAX].into_boxed_slice(),
+            rare: vec![rare; BURST_FRAMES_MAX].into_boxed_slice(),
+        }
+    }
+
+    /// Reads `frames`, as many as there are slots, and returns the sum of their bytes.
+    #[inline(always)]
+    pub fn take<F: Frame>(
+        &mut self,
+        ingress: Ingress,
+        frames: &[F],
+        narrow: &Table<NarrowKey>,
+        wide: &Table<WideKey>,
+    ) -> u64 {
+        for frame in frames.iter().take(PREFETCH_AHEAD) {
+            frame.prefetch();
+        }
+        let mut sum = 0;
+        for (at, (frame, slot)) in frames.iter().zip(self.slots.iter_mut()).enumerate() {
+            if let Some(ahead) = frames.get(at + PREFETCH_AHEAD) {
+                ahead.prefetch();
+            }
+            let (head, frame_bytes) = (frame.head(), frame.frame_bytes());
+            slot.counted.frame_bytes = frame_bytes;
+            sum += u64::from(frame_bytes);
+            if let Some(brief) = brief_v4(head, frame_bytes, ingress) {
+                slot.key[..2].copy_from_slice(&brief.key.0);
+                slot.common(Sort::Narrow, narrow, &brief);
+            } else if let Some(brief) = brief_v6(head, frame_bytes, ingress) {
+                slot.key = brief.key.0;
+                slot.common(Sort::Wide, wide, &brief);
+            } else if let Some(reading) = self.rare.get_mut(at) {
+                *reading = parse(head, frame_bytes, ingress);
+                slot.rare(reading, narrow, wide);
+            }
+        }
+        sum
+    }
+
+    /// What the full parser says of the frame at `at`, whose first part is `head`.
+    pub fn reading(&self, at: usize, head: &[u8]) -> Reading {
+        let slot = &self.slots[at];
+        let Counted { source_mac, tcp_flags, .. } = slot.counted;
+        match slot.sort {
+            Sort::Narrow => {
+                let key = slot.narrow();
+                Ok(Brief { key, tcp_flags, source_mac }.headers(head, FlowKey::Narrow(key)))
+            }
+            Sort::Wide => {
+                let key = slot.wide();
+                Ok(Brief { key, tcp_flags, source_mac }.headers(head, FlowKey::Wide(key)))
+            }
+            Sort::Rare => self.rare[at],
+        }
+    }
+}
+
+impl Slot {
+    #[inline(always)]
+    fn common<K: TableKey>(&mut self, sort: Sort, table: &Table<K>, brief: &Brief<K>)
+    where
+        Entry<K>: Zeroed,
+    {
+        self.hash = table.hash(&brief.key);
+        table.prefetch(self.hash);
+        self.counted.source_mac = brief.source_mac;
+        self.counted.tcp_flags = brief.tcp_flags;
+        self.sort = sort;
+    }
+
+    #[inline(never)]
+    fn rare(&mut self, reading: &Reading, narrow: &Table<NarrowKey>, wide: &Table<WideKey>) {
+        self.sort = Sort::Rare;
+        match reading {
+            Ok(Headers { key: FlowKey::Narrow(key), .. }) => {
+                self.hash = narrow.hash(key);
+                narrow.prefetch(self.hash);
+            }
+            Ok(Headers { key: FlowKey::Wide(key), .. }) => {
+                self.hash = wide.hash(key);
+                wide.prefetch(self.hash);
+            }
+            Err(_) => {}
+        }
+    }
+}
