@@ -88,12 +88,12 @@ fn run(packets: &[Packet], image: &PolicyImage, grace_s: u64) -> (Vec<Verdict>, 
     let mut events = Vec::new();
     let mut verdicts = Vec::with_capacity(packets.len());
     for packet in packets {
-        let mut verdict = [Verdict::Deny(Malformed::FrameTooShort.into())];
+        let mut verdict = [Verdict::Deny(Malformed::FrameTooShort.into()).into()];
         let ingress = Ingress { segment, side: packet.side };
         let frames = [packet.bytes.as_slice()];
         pipeline.judge(ingress, packet.time_ns, &frames, view, &mut events, &mut verdict);
         pipeline.age(packet.time_ns, 64, 1, 0, &mut events);
-        verdicts.push(verdict[0]);
+        verdicts.push(verdict[0].verdict());
     }
     pipeline.end_all(&mut events);
     (verdicts, events)

@@ -57,6 +57,7 @@ fn specificity(rule: &Rule, key: &FlowKey, client: Side) -> Option<u32> {
     let fits = &*parts.segment == SEGMENTS[key.tail().segment().index()]
         && parts.vlans.contains(key.tail().vlans())
         && parts.client_side.is_none_or(|side| side == client)
+        && key.tail().asker().is_none_or(|asker| asker == client)
         && protocol_fits(parts.service.protocol(), key)
         && (first..=last).contains(&server_end.service);
     let oui_fits = match server_end.network {

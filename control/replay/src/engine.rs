@@ -4,7 +4,7 @@ use loadlock_exchange::{
     DropReason, Event, EventKind, Mode, RuleId, Seed, SegmentPolicy, WORKER_COUNTERS, WorkerCounter,
 };
 use loadlock_packet::{Ingress, SegmentId, Side};
-use loadlock_pipeline::{Basis, BurstTally, Capacity, Pipeline, Verdict};
+use loadlock_pipeline::{Basis, BurstTally, Capacity, Pipeline, Verdict, VerdictWord};
 use loadlock_policy::Policy;
 
 use crate::error::ReplayError;
@@ -142,9 +142,9 @@ impl Engine {
             self.pipeline.age(time_ns, usize::MAX, view.generation(), 0, &mut self.events);
         }
         let ingress = Ingress { segment: self.segment, side };
-        let mut verdict = [Verdict::Allow(Basis::Learning)];
+        let mut verdict = [VerdictWord::LEARNING];
         self.pipeline.judge(ingress, time_ns, &[frame], view, &mut self.events, &mut verdict);
-        let [verdict] = verdict;
+        let [verdict] = verdict.map(VerdictWord::verdict);
         let frame_bytes = u32::try_from(frame.len()).unwrap_or(u32::MAX);
         self.counts[self.phase as usize].count(verdict, side, frame_bytes);
         self.take_events();

@@ -1,9 +1,9 @@
 //! One burst from verdict to counter.
 
 use loadlock_dpdk::{Burst, MAX_BURST, TxQueue};
-use loadlock_exchange::{DropReason, Policy, PolicyImage, PortBlock, WorkerExchange};
+use loadlock_exchange::{Policy, PolicyImage, PortBlock, WorkerExchange};
 use loadlock_packet::Ingress;
-use loadlock_pipeline::{BURST_FRAMES_MAX, BurstTally, Pipeline, Verdict};
+use loadlock_pipeline::{BURST_FRAMES_MAX, BurstTally, Pipeline, VerdictWord};
 
 use crate::worker::Tuning;
 
@@ -13,7 +13,7 @@ const _: () = assert!(MAX_BURST <= BURST_FRAMES_MAX);
 pub struct Forwarder {
     burst: Burst,
     denied: Burst,
-    verdicts: [Verdict; MAX_BURST],
+    verdicts: [VerdictWord; MAX_BURST],
     tally: BurstTally,
     /// Holds until the first publication: the configured modes, without a rule.
     closed: Policy,
@@ -27,7 +27,7 @@ impl Forwarder {
         Self {
             burst: Burst::with_capacity(tuning.burst_packets),
             denied: Burst::with_capacity(tuning.burst_packets),
-            verdicts: [Verdict::Deny(DropReason::NoRule); MAX_BURST],
+            verdicts: [VerdictWord::LEARNING; MAX_BURST],
             tally: BurstTally::new(),
             closed,
             closed_image,
@@ -61,7 +61,7 @@ impl Forwarder {
         }
         let mut any_denied = false;
         for (frame, verdict) in self.burst.iter().zip(verdicts.iter()) {
-            self.tally.count(*verdict, frame.frame_bytes());
+            self.tally.count(verdict.verdict(), frame.frame_bytes());
             any_denied |= !verdict.forwards();
         }
         if any_denied {

@@ -14,19 +14,23 @@ impl std::fmt::Debug for Seed {
     }
 }
 
-const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-
 #[inline(always)]
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
 }
 
-/// Hash of a two-word key: two dependent multiplications.
+/// Carries the lower bits into the upper ones, from which tables take their position.
+#[inline(always)]
+fn spread(hash: u64) -> u64 {
+    hash.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Hash of a two-word key: one multiplication.
 #[inline(always)]
 #[must_use]
 pub fn hash_narrow(key: [u64; 2], seed: Seed) -> u64 {
-    fold(fold(key[0] ^ seed.0[0], key[1] ^ seed.0[1]) ^ seed.0[0], ODD)
+    spread(fold(key[0] ^ seed.0[0], key[1] ^ seed.0[1]))
 }
 
 /// Hash of a five-word key.
@@ -35,5 +39,5 @@ pub fn hash_narrow(key: [u64; 2], seed: Seed) -> u64 {
 pub fn hash_wide(key: [u64; 5], seed: Seed) -> u64 {
     let first = fold(key[0] ^ seed.0[0], key[1] ^ seed.0[1]);
     let second = fold(key[2] ^ seed.0[1], key[3] ^ seed.0[0].rotate_left(32));
-    fold(fold(first ^ key[4], second ^ seed.0[1]) ^ seed.0[0], ODD)
+    spread(fold(first ^ key[4], second ^ seed.0[1]))
 }

@@ -16,8 +16,9 @@ use crate::ring::{Cursor, Record};
 use crate::snapshot::slot_words;
 use crate::swap::{SLOTS, Word};
 
-/// Version of the layout. A change of anything in the region, down to the meaning of a word, is a new version.
-pub const LAYOUT_VERSION: u64 = 1;
+/// Version of the layout. A change of anything in the region, down to the meaning of a word
+/// and to the hash of keys, is a new version.
+pub const LAYOUT_VERSION: u64 = 2;
 /// "LLEXCHNG".
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"LLEXCHNG");
 

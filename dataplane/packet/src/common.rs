@@ -18,7 +18,34 @@ pub struct Brief<K> {
     /// Zero for UDP.
     pub tcp_flags: TcpFlags,
     /// Sender's station.
-    pub source_mac: MacAddress,
+    pub source: SourceWord,
+}
+
+/// A station's address as one number, for a compare: its bytes in little-endian order in the upper 48 bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceWord(pub u64);
+
+impl SourceWord {
+    /// From eight bytes that begin with the address.
+    #[inline(always)]
+    #[must_use]
+    pub fn beginning(bytes: [u8; 8]) -> Self {
+        Self(u64::from_le_bytes(bytes) << 16)
+    }
+
+    /// The address.
+    #[inline(always)]
+    #[must_use]
+    pub fn mac(self) -> MacAddress {
+        let [_, _, mac @ ..] = self.0.to_le_bytes();
+        MacAddress(mac)
+    }
+}
+
+impl From<MacAddress> for SourceWord {
+    fn from(MacAddress([a, b, c, d, e, f]): MacAddress) -> Self {
+        Self::beginning([a, b, c, d, e, f, 0, 0])
+    }
 }
 
 impl<K> Brief<K> {
@@ -37,145 +64,167 @@ impl<K> Brief<K> {
             opening,
             tcp_flags: self.tcp_flags,
             class: FrameClass::Ordinary,
-            source_mac: self.source_mac,
+            source_mac: self.source.mac(),
             destination_mac: MacAddress(destination),
         }
     }
 }
 
-/// The link layer of a common frame.
-struct Link {
-    source: MacAddress,
-    /// As it stands in the frame, read as a little-endian number.
-    ether_type: u16,
-    vlan: u16,
-    /// Where the IP header begins.
-    at: usize,
+/// A common frame, by the table that holds its conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Common {
+    /// IPv4.
+    Narrow(Brief<NarrowKey>),
+    /// IPv6.
+    Wide(Brief<WideKey>),
 }
 
+// EtherTypes as they are read: as little-endian numbers.
 const V4: u16 = 0x0800_u16.swap_bytes();
 const V6: u16 = 0x86dd_u16.swap_bytes();
 const TAG: u16 = 0x8100_u16.swap_bytes();
 
-/// 01:80:c2:00:00:00 to :0f in the lowest six bytes of a little-endian number.
-const LINK_LOCAL: u64 = 0x0000_00c2_8001;
-const LINK_LOCAL_MASK: u64 = 0xf0ff_ffff_ffff;
+/// The reserved groups, the link-local ones among them, begin with this.
+const RESERVED_GROUPS: [u8; 4] = [0x01, 0x80, 0xc2, 0x00];
 
+/// `N` bytes at `at` of a window whose length the compiler knows, so that nothing is left to check, read at once.
 #[inline(always)]
-fn word(bytes: &[u8; 8]) -> u64 {
-    u64::from_le_bytes(*bytes)
-}
-
-/// `N` bytes at `at` of a window whose length the compiler knows, so that nothing is left to check.
-#[inline(always)]
-fn part<const N: usize, const W: usize>(window: &[u8; W], at: usize) -> [u8; N] {
-    std::array::from_fn(|byte| window[at + byte])
+fn part<const N: usize>(window: &[u8], at: usize) -> [u8; N] {
+    window.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
 }
 
 #[inline(always)]
-fn big_endian<const W: usize>(window: &[u8; W], at: usize) -> usize {
+fn word(window: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(part(window, at))
+}
+
+#[inline(always)]
+fn big_endian(window: &[u8], at: usize) -> usize {
     usize::from(u16::from_be_bytes(part(window, at)))
 }
 
+/// Reads a frame if it is a common one. `head` and `frame_bytes` as for [`crate::parse`]. Some 50 instructions.
 #[inline(always)]
-fn link(head: &[u8]) -> Option<Link> {
+#[must_use]
+pub fn common(head: &[u8], frame_bytes: u32, ingress: Ingress) -> Option<Common> {
     let window: &[u8; 18] = head.first_chunk()?;
-    let destination = word(&part(window, 0));
-    if destination & LINK_LOCAL_MASK == LINK_LOCAL || window[6] & 1 == 1 {
+    let from_group = window[6] & 1 == 1;
+    if part(window, 0) == RESERVED_GROUPS || from_group {
         return None;
     }
-    let source = MacAddress(part(window, 6));
-    let ether_type = u16::from_le_bytes(part(window, 12));
-    if ether_type != TAG {
-        return Some(Link { source, ether_type, vlan: 0, at: 14 });
-    }
-    let vlan = u16::from_be_bytes(part(window, 14)) & 0xfff;
-    let ether_type = u16::from_le_bytes(part(window, 16));
-    (vlan != 0xfff).then_some(Link { source, ether_type, vlan, at: 18 })
-}
-
-#[inline(always)]
-fn tail(ingress: Ingress, vlan: u16, udp: bool) -> u32 {
-    let untold = KeyTail::new(ingress.segment, VlanStack::UNTAGGED, Kind::Tcp).bits();
-    // TCP's number is 0.
-    const _: () = assert!(Kind::Tcp as u8 == 0);
-    let kind = u32::from(udp) * ((Kind::Udp as u32) << 24);
-    untold | u32::from(vlan) | kind
-}
-
-/// Both ports as they stand in the frame, side A's first.
-#[inline(always)]
-fn services(ports: [u8; 4], side: Side) -> u64 {
-    u64::from(u32::from_le_bytes(ports).rotate_left(16 * side as u32))
-}
-
-/// Reads a common IPv4 frame. `head` and `frame_bytes` as for [`crate::parse`].
-#[inline(always)]
-#[must_use]
-pub fn brief_v4(head: &[u8], frame_bytes: u32, ingress: Ingress) -> Option<Brief<NarrowKey>> {
-    let link = link(head)?;
-    if link.ether_type != V4 {
-        return None;
-    }
-    let window: &[u8; 40] = head.get(link.at..)?.first_chunk()?;
-    // Version 4 with 20 bytes of header, and neither a fragment's offset nor more fragments.
-    let whole = word(&part(window, 0)) & 0xff3f_0000_0000_00ff == 0x45;
-    let total_bytes = big_endian(window, 2);
-    let inside = link.at + total_bytes <= frame_bytes as usize;
-    let (tcp, udp) = (window[9] == transport::TCP, window[9] == transport::UDP);
-    // Without branches, since TCP and UDP come mixed.
-    let tcp_header_bytes = usize::from(window[32] >> 4) * 4;
-    let tcp_fits = (tcp_header_bytes >= 20) & (20 + tcp_header_bytes <= total_bytes);
-    let udp_bytes = big_endian(window, 24);
-    let udp_fits = (udp_bytes >= 8) & (20 + udp_bytes <= total_bytes);
-    if !(whole & inside & ((tcp & tcp_fits) | (udp & udp_fits))) {
-        return None;
-    }
-    let addresses = word(&part(window, 12)).rotate_left(32 * ingress.side as u32);
-    let services = services(part(window, 20), ingress.side);
-    let tail = u64::from(tail(ingress, link.vlan, udp)) << 32;
-    let tcp_flags = TcpFlags(if tcp { window[33] } else { 0 });
-    let key = NarrowKey([addresses, services | tail]);
-    Some(Brief { key, tcp_flags, source_mac: link.source })
-}
-
-/// Reads a common IPv6 frame. `head` and `frame_bytes` as for [`crate::parse`].
-#[inline(always)]
-#[must_use]
-pub fn brief_v6(head: &[u8], frame_bytes: u32, ingress: Ingress) -> Option<Brief<WideKey>> {
-    let link = link(head)?;
-    if link.ether_type != V6 {
-        return None;
-    }
-    let window: &[u8; 48] = head.get(link.at..)?.first_chunk()?;
-    let payload_bytes = big_endian(window, 4);
-    let (tcp, udp) = (window[6] == transport::TCP, window[6] == transport::UDP);
-    let inside = link.at + 40 + payload_bytes <= frame_bytes as usize;
-    if !((window[0] >> 4 == 6) & inside & (tcp | udp)) {
-        return None;
-    }
-    let tcp_flags = if tcp {
-        let header: &[u8; 20] = head.get(link.at + 40..)?.first_chunk()?;
-        let (tcp_header_bytes, flags) = (usize::from(header[12] >> 4) * 4, header[13]);
-        if tcp_header_bytes < 20 || tcp_header_bytes > payload_bytes {
+    let mut link = Link {
+        source: SourceWord::beginning(part(window, 6)),
+        ether_type: u16::from_le_bytes(part(window, 12)),
+        vlan: 0,
+        at: 14,
+        frame_bytes: frame_bytes as usize,
+    };
+    if link.ether_type == TAG {
+        link.vlan = u16::from_be_bytes(part(window, 14)) & 0xfff;
+        link.ether_type = u16::from_le_bytes(part(window, 16));
+        link.at = 18;
+        if link.vlan == 0xfff {
             return None;
         }
-        TcpFlags(flags)
-    } else {
-        let udp_bytes = big_endian(window, 44);
-        if udp_bytes < 8 || udp_bytes > payload_bytes {
+    }
+    match link.ether_type {
+        V4 => link.v4(head, ingress).map(Common::Narrow),
+        V6 => link.v6(head, ingress).map(Common::Wide),
+        _ => None,
+    }
+}
+
+/// The link layer of a frame.
+struct Link {
+    source: SourceWord,
+    ether_type: u16,
+    vlan: u16,
+    /// Where the IP header begins.
+    at: usize,
+    frame_bytes: usize,
+}
+
+impl Link {
+    #[inline(always)]
+    fn v4(&self, head: &[u8], ingress: Ingress) -> Option<Brief<NarrowKey>> {
+        let window: &[u8; 40] = head.get(self.at..)?.first_chunk()?;
+        // Version 4 with 20 bytes of header, and neither a fragment's offset nor more fragments.
+        let whole = word(window, 0) & 0xff3f_0000_0000_00ff == 0x45;
+        let total_bytes = big_endian(window, 2);
+        let inside = self.at + total_bytes <= self.frame_bytes;
+        let transport = Transport::of(window[9], part(window, 32), big_endian(window, 24))?;
+        if !(whole & inside & transport.fits(20, total_bytes)) {
             return None;
         }
-        TcpFlags(0)
-    };
-    let source = [word(&part(window, 8)), word(&part(window, 16))];
-    let destination = [word(&part(window, 24)), word(&part(window, 32))];
-    let ([a0, a1], [b0, b1]) = match ingress.side {
-        Side::A => (source, destination),
-        Side::B => (destination, source),
-    };
-    let services = services(part(window, 40), ingress.side);
-    let tail = u64::from(tail(ingress, link.vlan, udp)) << 32;
-    let key = WideKey([a0, a1, b0, b1, services | tail]);
-    Some(Brief { key, tcp_flags, source_mac: link.source })
+        let addresses = word(window, 12).rotate_left(32 * ingress.side as u32);
+        let services = self.last_word(part(window, 20), &transport, ingress);
+        Some(self.brief(NarrowKey([addresses, services]), &transport))
+    }
+
+    #[inline(always)]
+    fn v6(&self, head: &[u8], ingress: Ingress) -> Option<Brief<WideKey>> {
+        // Shorter ones (UDP with less than 12 bytes) aren't common.
+        let window: &[u8; 60] = head.get(self.at..)?.first_chunk()?;
+        let payload_bytes = big_endian(window, 4);
+        let inside = self.at + 40 + payload_bytes <= self.frame_bytes;
+        let transport = Transport::of(window[6], part(window, 52), big_endian(window, 44))?;
+        if !((window[0] >> 4 == 6) & inside & transport.fits(0, payload_bytes)) {
+            return None;
+        }
+        let source = [word(window, 8), word(window, 16)];
+        let destination = [word(window, 24), word(window, 32)];
+        let ([a0, a1], [b0, b1]) = match ingress.side {
+            Side::A => (source, destination),
+            Side::B => (destination, source),
+        };
+        let services = self.last_word(part(window, 40), &transport, ingress);
+        Some(self.brief(WideKey([a0, a1, b0, b1, services]), &transport))
+    }
+
+    /// Both ports as they stand in the frame, side A's first, and the key's tail.
+    #[inline(always)]
+    fn last_word(&self, ports: [u8; 4], transport: &Transport, ingress: Ingress) -> u64 {
+        let ports = u32::from_le_bytes(ports).rotate_left(16 * ingress.side as u32);
+        let tcp = KeyTail::new(ingress.segment, VlanStack::UNTAGGED, Kind::Tcp).bits();
+        // TCP's number is 0.
+        const _: () = assert!(Kind::Tcp as u8 == 0);
+        let udp = u32::from(!transport.tcp) * ((Kind::Udp as u32) << 24);
+        u64::from(ports) | u64::from(tcp | udp | u32::from(self.vlan)) << 32
+    }
+
+    #[inline(always)]
+    fn brief<K>(&self, key: K, transport: &Transport) -> Brief<K> {
+        let tcp_flags = TcpFlags(if transport.tcp { transport.flags } else { 0 });
+        Brief { key, tcp_flags, source: self.source }
+    }
+}
+
+/// A TCP or UDP header. Read without branches between the two, since they come mixed.
+struct Transport {
+    tcp: bool,
+    flags: u8,
+    /// What it says its own length is: TCP's header, UDP's datagram.
+    bytes: usize,
+    bytes_min: usize,
+}
+
+impl Transport {
+    /// `offset_and_flags` are TCP's bytes 12 and 13.
+    #[inline(always)]
+    fn of(protocol: u8, offset_and_flags: [u8; 2], udp_bytes: usize) -> Option<Self> {
+        let tcp = protocol == transport::TCP;
+        if !tcp & (protocol != transport::UDP) {
+            return None;
+        }
+        let [offset, flags] = offset_and_flags;
+        let tcp_bytes = usize::from(offset >> 4) * 4;
+        let (bytes, bytes_min) = if tcp { (tcp_bytes, 20) } else { (udp_bytes, 8) };
+        Some(Self { tcp, flags, bytes, bytes_min })
+    }
+
+    /// Does it fit into the `end` bytes that IP counts, from `at` on?
+    #[inline(always)]
+    fn fits(&self, at: usize, end: usize) -> bool {
+        (self.bytes >= self.bytes_min) & (at + self.bytes <= end)
+    }
 }

@@ -20,7 +20,7 @@ mod key;
 mod parse;
 mod transport;
 
-pub use common::{Brief, brief_v4, brief_v6};
+pub use common::{Brief, Common, SourceWord, common};
 pub use ethernet::{MacAddress, VlanStack};
 pub use key::{
     Endpoint, FlowKey, KeyTail, Kind, NarrowKey, Network, SEGMENTS_MAX, SegmentId, Side, WideKey,

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use crate::entry::Flags;
     use crate::limits::Timeouts;
-    use crate::verdict::Cached;
+    use crate::verdict::VerdictWord;
 
     fn table(packets: [u32; 2], generation: u16) -> Table<NarrowKey> {
         let mut table = Table::new(4, Seed([1, 2]), false).unwrap();
@@ -163,7 +163,7 @@ mod tests {
             bytes: packets.map(|packets| u64::from(packets) * 60),
             packets,
             last_seen: 0,
-            verdict: Cached::LEARNING,
+            verdict: VerdictWord::LEARNING,
             generation,
             state: State::UDP,
             flags: Flags::new(Side::A, 0),

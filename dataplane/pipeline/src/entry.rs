@@ -1,10 +1,12 @@
 //! One line of the flow table: a conversation with both its directions.
 
+use std::mem::offset_of;
+
 use loadlock_exchange::{Seed, hash_narrow, hash_wide};
-use loadlock_packet::{FlowKey, MacAddress, NarrowKey, Side, WideKey};
+use loadlock_packet::{FlowKey, MacAddress, NarrowKey, Side, SourceWord, WideKey};
 
 use crate::storage::Zeroed;
-use crate::verdict::Cached;
+use crate::verdict::VerdictWord;
 
 /// Time in units of 2²⁴ ns (16.8 ms): coarse enough for 32 bits to last two years.
 pub(crate) type Tick = u32;
@@ -22,20 +24,20 @@ pub(crate) struct State(u8);
 
 impl State {
     pub const EMPTY: Self = Self(0);
-    pub const TCP_OPENING: Self = Self(Self::UNSETTLED | 1);
+    pub const TCP_OPENING: Self = Self(1);
     /// Timed out; only its report is still to be sent.
-    pub const OVER: Self = Self(Self::UNSETTLED | 2);
-    pub const TCP_OPEN: Self = Self(3);
-    pub const TCP_CLOSING: Self = Self(4);
-    pub const UDP: Self = Self(5);
-    pub const ICMP: Self = Self(6);
-    pub const OTHER: Self = Self(7);
+    pub const OVER: Self = Self(2);
+    pub const TCP_OPEN: Self = Self(Self::SETTLED | 3);
+    pub const TCP_CLOSING: Self = Self(Self::SETTLED | 4);
+    pub const UDP: Self = Self(Self::SETTLED | 5);
+    pub const ICMP: Self = Self(Self::SETTLED | 6);
+    pub const OTHER: Self = Self(Self::SETTLED | 7);
     pub const COUNT: usize = 8;
-    /// Set where any packet may change the state.
-    const UNSETTLED: u8 = 0x80;
+    /// Set where a packet without SYN, FIN or RST doesn't change the state.
+    const SETTLED: u8 = 0x80;
 
     pub fn index(self) -> usize {
-        usize::from(self.0 & !Self::UNSETTLED)
+        usize::from(self.0 & !Self::SETTLED)
     }
 }
 
@@ -120,31 +122,60 @@ pub(crate) struct Entry<K> {
     pub bytes: [u64; 2],
     /// Packets from side A and from side B. The sweep reads them out before they can wrap.
     pub packets: [u32; 2],
+    /// Stations of side A and side B, zero until seen.
+    pub macs: [MacAddress; 2],
     /// This and the next three are read as one word by [`Entry::is_plain`].
-    pub verdict: Cached,
+    pub verdict: VerdictWord,
     /// Low half of the generation that judged; the sweep marks lines it finds behind, so that it can't come round.
     pub generation: u16,
     pub state: State,
     pub flags: Flags,
     pub last_seen: Tick,
-    /// Stations of side A and side B, zero until seen.
-    pub macs: [MacAddress; 2],
+}
+
+/// What a packet must find in a line to need nothing but counting.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain {
+    word: u64,
+    mac_at: usize,
+    pub sender: Side,
+}
+
+impl Plain {
+    const JUDGED: u64 = 0xffff << 32;
+    const SETTLED: u64 = (State::SETTLED as u64) << 48;
+    const UNREPORTED: u64 = (Flags::UNREPORTED as u64) << 56;
+    const MASK: u64 =
+        VerdictWord::REPEATED as u64 | Self::JUDGED | Self::SETTLED | Self::UNREPORTED;
+
+    /// For packets of `sender` under the policy of `generation`.
+    pub fn new<K>(generation: u16, sender: Side) -> Self {
+        let mac_at = offset_of!(Entry<K>, macs) + sender as usize * size_of::<MacAddress>();
+        Self { word: u64::from(generation) << 32 | Self::SETTLED, mac_at, sender }
+    }
 }
 
 impl<K> Entry<K> {
-    /// A packet without SYN, FIN or RST only needs counting here: the line was judged by `generation` and permitted, its
-    /// state is settled, and nothing is to be reported.
+    /// A packet without SYN, FIN or RST from station `source` only needs counting here: the line was judged by the policy in
+    /// force and permitted, its state is settled, nothing is to be reported, and the station is the known one.
     #[inline(always)]
-    pub fn is_plain(&self, generation: u16) -> bool {
-        const JUDGED: u64 = 0xffff << 32;
-        const UNSETTLED: u64 = (State::UNSETTLED as u64) << 48;
-        const UNREPORTED: u64 = (Flags::UNREPORTED as u64) << 56;
-        const MASK: u64 = Cached::REPEATED as u64 | JUDGED | UNSETTLED | UNREPORTED;
-        let word = u64::from(self.verdict.bits())
-            | u64::from(self.generation) << 32
-            | u64::from(self.state.0) << 48
-            | u64::from(self.flags.0) << 56;
-        word & MASK == u64::from(generation) << 32
+    pub fn is_plain(&self, plain: &Plain, source: SourceWord) -> bool {
+        let judged = self.word(offset_of!(Self, verdict)) & Plain::MASK == plain.word;
+        let known = SourceWord::beginning(self.word(plain.mac_at).to_le_bytes()) == source;
+        judged & known
+    }
+
+    /// Eight bytes of the line as a little-endian number.
+    #[inline(always)]
+    fn word(&self, at: usize) -> u64 {
+        const { assert!(offset_of!(Self, macs) + 16 <= size_of::<Self>()) };
+        const { assert!(offset_of!(Self, last_seen) - offset_of!(Self, verdict) == 8) };
+        debug_assert!(at + 8 <= size_of::<Self>());
+        // SAFETY: `at` is the offset of `verdict` or of a station, and by the assertions above eight bytes from there belong to
+        // the entry; they are initialised, because `macs` to `last_seen` follow each other without padding.
+        let place = unsafe { std::ptr::from_ref(self).cast::<u8>().add(at) };
+        // SAFETY: as above.
+        unsafe { place.cast::<u64>().read_unaligned() }
     }
 }
 

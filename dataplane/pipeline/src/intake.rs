@@ -1,15 +1,14 @@
 //! The first pass over a burst: each frame's key and hash, and its line of the flow table on its way.
 
 use loadlock_packet::{
-    Brief, FlowKey, Frame, Headers, Ingress, MacAddress, Malformed, NarrowKey, TcpFlags, WideKey,
-    brief_v4, brief_v6, parse,
+    Brief, Common, FlowKey, Frame, Headers, Ingress, Malformed, NarrowKey, SourceWord, TcpFlags,
+    WideKey, common, parse,
 };
 
 use crate::entry::{Entry, TableKey};
 use crate::pipeline::BURST_FRAMES_MAX;
 use crate::storage::Zeroed;
 use crate::table::Table;
-use crate::track::Counted;
 
 /// Frames ahead of which headers are fetched.
 const PREFETCH_AHEAD: usize = 4;
@@ -34,8 +33,11 @@ pub(crate) type Reading = Result<Headers, Malformed>;
 pub(crate) struct Slot {
     /// Two words of a narrow key, five of a wide one; of common frames only.
     key: [u64; 5],
-    pub hash: u64,
-    pub counted: Counted,
+    /// Where its conversation's line may be.
+    pub home: usize,
+    pub source: SourceWord,
+    pub frame_bytes: u32,
+    pub tcp_flags: TcpFlags,
     pub sort: Sort,
 }
 
@@ -61,9 +63,14 @@ pub(crate) struct Intake {
 
 impl Intake {
     pub fn new() -> Self {
-        let counted =
-            Counted { frame_bytes: 0, source_mac: MacAddress([0; 6]), tcp_flags: TcpFlags(0) };
-        let slot = Slot { key: [0; 5], hash: 0, counted, sort: Sort::Rare };
+        let slot = Slot {
+            key: [0; 5],
+            home: 0,
+            source: SourceWord(0),
+            frame_bytes: 0,
+            tcp_flags: TcpFlags(0),
+            sort: Sort::Rare,
+        };
         let rare = Err(Malformed::FrameTooShort);
         Self {
             slots: vec![slot; BURST_FRAMES_MAX].into_boxed_slice(),
@@ -89,17 +96,23 @@ impl Intake {
                 ahead.prefetch();
             }
             let (head, frame_bytes) = (frame.head(), frame.frame_bytes());
-            slot.counted.frame_bytes = frame_bytes;
+            slot.frame_bytes = frame_bytes;
             sum += u64::from(frame_bytes);
-            if let Some(brief) = brief_v4(head, frame_bytes, ingress) {
-                slot.key[..2].copy_from_slice(&brief.key.0);
-                slot.common(Sort::Narrow, narrow, &brief);
-            } else if let Some(brief) = brief_v6(head, frame_bytes, ingress) {
-                slot.key = brief.key.0;
-                slot.common(Sort::Wide, wide, &brief);
-            } else if let Some(reading) = self.rare.get_mut(at) {
-                *reading = parse(head, frame_bytes, ingress);
-                slot.rare(reading, narrow, wide);
+            match common(head, frame_bytes, ingress) {
+                Some(Common::Narrow(brief)) => {
+                    slot.key[..2].copy_from_slice(&brief.key.0);
+                    slot.common(Sort::Narrow, narrow, &brief);
+                }
+                Some(Common::Wide(brief)) => {
+                    slot.key = brief.key.0;
+                    slot.common(Sort::Wide, wide, &brief);
+                }
+                None => {
+                    if let Some(reading) = self.rare.get_mut(at) {
+                        read_in_full(reading, head, frame_bytes, ingress);
+                        slot.rare(reading, narrow, wide);
+                    }
+                }
             }
         }
         sum
@@ -108,19 +121,26 @@ impl Intake {
     /// What the full parser says of the frame at `at`, whose first part is `head`.
     pub fn reading(&self, at: usize, head: &[u8]) -> Reading {
         let slot = &self.slots[at];
-        let Counted { source_mac, tcp_flags, .. } = slot.counted;
+        let Slot { source, tcp_flags, .. } = *slot;
         match slot.sort {
             Sort::Narrow => {
                 let key = slot.narrow();
-                Ok(Brief { key, tcp_flags, source_mac }.headers(head, FlowKey::Narrow(key)))
+                Ok(Brief { key, tcp_flags, source }.headers(head, FlowKey::Narrow(key)))
             }
             Sort::Wide => {
                 let key = slot.wide();
-                Ok(Brief { key, tcp_flags, source_mac }.headers(head, FlowKey::Wide(key)))
+                Ok(Brief { key, tcp_flags, source }.headers(head, FlowKey::Wide(key)))
             }
             Sort::Rare => self.rare[at],
         }
     }
+}
+
+/// Out of line: the parser inlined here would take the registers of the common case.
+#[cold]
+#[inline(never)]
+fn read_in_full(reading: &mut Reading, head: &[u8], frame_bytes: u32, ingress: Ingress) {
+    *reading = parse(head, frame_bytes, ingress);
 }
 
 impl Slot {
@@ -129,10 +149,10 @@ impl Slot {
     where
         Entry<K>: Zeroed,
     {
-        self.hash = table.hash(&brief.key);
-        table.prefetch(self.hash);
-        self.counted.source_mac = brief.source_mac;
-        self.counted.tcp_flags = brief.tcp_flags;
+        self.home = table.home(table.hash(&brief.key));
+        table.prefetch(self.home);
+        self.source = brief.source;
+        self.tcp_flags = brief.tcp_flags;
         self.sort = sort;
     }
 
@@ -141,12 +161,12 @@ impl Slot {
         self.sort = Sort::Rare;
         match reading {
             Ok(Headers { key: FlowKey::Narrow(key), .. }) => {
-                self.hash = narrow.hash(key);
-                narrow.prefetch(self.hash);
+                self.home = narrow.home(narrow.hash(key));
+                narrow.prefetch(self.home);
             }
             Ok(Headers { key: FlowKey::Wide(key), .. }) => {
-                self.hash = wide.hash(key);
-                wide.prefetch(self.hash);
+                self.home = wide.home(wide.hash(key));
+                wide.prefetch(self.home);
             }
             Err(_) => {}
         }

@@ -36,4 +36,4 @@ pub use pipeline::{BURST_FRAMES_MAX, Judged, Pipeline, PipelineStatus};
 pub use report::EventSink;
 pub use storage::Backing;
 pub use tally::BurstTally;
-pub use verdict::{Basis, Verdict};
+pub use verdict::{Basis, Verdict, VerdictWord};

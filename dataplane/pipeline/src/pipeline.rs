@@ -8,7 +8,7 @@ use loadlock_packet::{Frame, Ingress, NarrowKey, WideKey};
 use crate::ageing::{Ageing, Round};
 use crate::clock::{Clock, Moment};
 use crate::denied::DeniedReports;
-use crate::entry::Flags;
+use crate::entry::{Flags, Plain};
 use crate::intake::{Intake, Sort};
 use crate::limits::{Capacity, TickTimeouts, Timeouts, ticks};
 use crate::refused::RefusedOpenings;
@@ -16,7 +16,7 @@ use crate::report::{Counts, EventSink};
 use crate::storage::Backing;
 use crate::table::Table;
 use crate::track::Burst;
-use crate::verdict::Verdict;
+use crate::verdict::{Verdict, VerdictWord};
 
 /// Most frames a burst may have.
 pub const BURST_FRAMES_MAX: usize = 64;
@@ -124,7 +124,7 @@ impl Pipeline {
         frames: &[F],
         policy: PolicyView<'_>,
         events: &mut S,
-        verdicts: &mut [Verdict],
+        verdicts: &mut [VerdictWord],
     ) -> Judged {
         let moment = self.advance(now_ns);
         let frame_bytes = self.intake.take(ingress, frames, &self.narrow, &self.wide);
@@ -144,23 +144,32 @@ impl Pipeline {
             denied: &mut self.denied,
             refused: &mut self.refused,
         };
+        let generation = burst.generation();
+        let plain = [
+            Plain::new::<NarrowKey>(generation, ingress.side),
+            Plain::new::<WideKey>(generation, ingress.side),
+        ];
         let mut all_allowed = true;
         for (verdict, (at, frame)) in verdicts.iter_mut().zip(frames.iter().enumerate()) {
             let Some(slot) = self.intake.slots.get(at) else { break };
-            let plain = match slot.sort {
+            let counted = match slot.sort {
                 Sort::Narrow => {
-                    burst.plain(&mut self.narrow, &slot.narrow(), slot.hash, &slot.counted)
+                    let key = slot.narrow();
+                    burst.plain(&mut self.narrow, &key, slot, &plain[0])
                 }
-                Sort::Wide => burst.plain(&mut self.wide, &slot.wide(), slot.hash, &slot.counted),
+                Sort::Wide => {
+                    let key = slot.wide();
+                    burst.plain(&mut self.wide, &key, slot, &plain[1])
+                }
                 Sort::Rare => None,
             };
-            *verdict = match plain {
-                Some(plain) => plain,
+            *verdict = match counted {
+                Some(word) => word,
                 None => {
                     let reading = self.intake.reading(at, frame.head());
                     let other = burst.judge(&mut self.narrow, &mut self.wide, slot, &reading);
                     all_allowed &= matches!(other, Verdict::Allow(_));
-                    other
+                    other.into()
                 }
             };
         }

@@ -3,7 +3,7 @@
 use loadlock_exchange::{Event, EventFlags, EventKind, Producer, RingFull, RingMemory};
 
 use crate::entry::{Entry, Flags, TableKey};
-use crate::verdict::Cached;
+use crate::verdict::VerdictWord;
 
 /// Where events go. A sink with limited room keeps some of it for what matters more.
 pub trait EventSink {
@@ -79,7 +79,7 @@ pub(crate) fn event<K: TableKey>(kind: EventKind, entry: &Entry<K>, clock_ns: u6
             repeated: false,
             forwarded: true,
             after_grace: entry.flags.has(Flags::AFTER_GRACE),
-            learning: entry.verdict == Cached::LEARNING,
+            learning: entry.verdict == VerdictWord::LEARNING,
         },
         rule: entry.verdict.rule_id(),
         packets: entry.packets.map(u64::from),

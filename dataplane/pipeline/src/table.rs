@@ -65,20 +65,21 @@ where
         key.hash(self.seed)
     }
 
-    #[inline(always)]
-    fn home(&self, hash: u64) -> usize {
-        ((u128::from(hash) * self.lines.len() as u128) >> 64) as usize
-    }
-
     #[inline]
     fn after(&self, line: usize) -> usize {
         if line + 1 == self.lines.len() { 0 } else { line + 1 }
     }
 
-    /// Fetches the line where `hash` starts.
+    /// The line where `hash` starts.
     #[inline(always)]
-    pub fn prefetch(&self, hash: u64) {
-        if let Some(line) = self.lines.get(self.home(hash)) {
+    pub fn home(&self, hash: u64) -> usize {
+        ((u128::from(hash) * self.lines.len() as u128) >> 64) as usize
+    }
+
+    /// Fetches a line.
+    #[inline(always)]
+    pub fn prefetch(&self, line: usize) {
+        if let Some(line) = self.lines.get(line) {
             prefetch(line);
             if size_of::<Entry<K>>() > 64 {
                 prefetch(&line.last_seen);
@@ -86,10 +87,29 @@ where
         }
     }
 
-    /// The line of a conversation. Ends at the first empty line, of which a third of the table consists at the least.
+    /// The entry of a conversation whose hash starts at `home`.
     #[inline(always)]
+    pub fn entry_mut(&mut self, key: &K, home: usize) -> Option<&mut Entry<K>> {
+        // An empty line can have the key of a conversation that is over: the caller finds its state.
+        let at_home = self.lines.get(home)?.key == *key;
+        let line = if at_home { home } else { self.further(key, home)? };
+        self.lines.get_mut(line)
+    }
+
+    #[inline(never)]
+    fn further(&self, key: &K, home: usize) -> Option<usize> {
+        self.probe(key, home)
+    }
+
+    /// The line of a conversation.
     pub fn find(&self, key: &K, hash: u64) -> Option<usize> {
-        let mut line = self.home(hash);
+        self.probe(key, self.home(hash))
+    }
+
+    /// The line of a conversation whose hash starts at `home`. Ends at the first empty line, of which a third of the table consists at the least.
+    #[inline]
+    fn probe(&self, key: &K, home: usize) -> Option<usize> {
+        let mut line = home;
         loop {
             let entry = &self.lines[line];
             if entry.state == State::EMPTY {
@@ -100,13 +120,6 @@ where
             }
             line = self.after(line);
         }
-    }
-
-    /// The entry of a conversation.
-    #[inline(always)]
-    pub fn entry_mut(&mut self, key: &K, hash: u64) -> Option<&mut Entry<K>> {
-        let line = self.find(key, hash)?;
-        self.lines.get_mut(line)
     }
 
     #[inline]

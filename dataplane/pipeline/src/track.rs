@@ -10,13 +10,13 @@ use loadlock_packet::{
 use crate::clock::Moment;
 use crate::decide::{Adoption, Judgement, judge_again, judge_first};
 use crate::denied::{DeniedKey, DeniedReports};
-use crate::entry::{Entry, Flags, State, TableKey, Tick};
+use crate::entry::{Entry, Flags, Plain, State, TableKey, Tick};
 use crate::intake::{Reading, Slot};
 use crate::refused::RefusedOpenings;
 use crate::report::{Counts, EventSink, event, send};
 use crate::storage::Zeroed;
 use crate::table::Table;
-use crate::verdict::{Basis, Cached, Verdict};
+use crate::verdict::{Basis, Verdict, VerdictWord};
 
 /// What stays the same for a burst, and where its reports go.
 pub(crate) struct Burst<'a, S> {
@@ -35,14 +35,6 @@ pub(crate) struct Burst<'a, S> {
     pub refused: &'a mut RefusedOpenings,
 }
 
-/// What a line counts of a packet.
-#[derive(Clone, Copy)]
-pub(crate) struct Counted {
-    pub frame_bytes: u32,
-    pub source_mac: MacAddress,
-    pub tcp_flags: TcpFlags,
-}
-
 /// One frame that has a key.
 pub(crate) struct Seen<'a> {
     pub headers: &'a Headers,
@@ -50,18 +42,11 @@ pub(crate) struct Seen<'a> {
     pub frame_bytes: u32,
 }
 
-impl Seen<'_> {
-    fn counted(&self) -> Counted {
-        let Headers { source_mac, tcp_flags, .. } = *self.headers;
-        Counted { frame_bytes: self.frame_bytes, source_mac, tcp_flags }
-    }
-}
-
 const COURSE: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
 
 impl<S: EventSink> Burst<'_, S> {
     #[inline(always)]
-    fn generation(&self) -> u16 {
+    pub fn generation(&self) -> u16 {
         self.policy.generation() as u16
     }
 
@@ -71,18 +56,18 @@ impl<S: EventSink> Burst<'_, S> {
         &self,
         table: &mut Table<K>,
         key: &K,
-        hash: u64,
-        packet: &Counted,
-    ) -> Option<Verdict>
+        slot: &Slot,
+        plain: &Plain,
+    ) -> Option<VerdictWord>
     where
         Entry<K>: Zeroed,
     {
-        let entry = table.entry_mut(key, hash)?;
-        if !entry.is_plain(self.generation()) || packet.tcp_flags.any(COURSE) {
+        let entry = table.entry_mut(key, slot.home)?;
+        if !entry.is_plain(plain, slot.source) || slot.tcp_flags.any(COURSE) {
             return None;
         }
-        self.count(entry, packet);
-        Some(entry.verdict.verdict())
+        self.count(entry, plain.sender, slot.frame_bytes);
+        Some(entry.verdict)
     }
 
     /// The verdict on a frame that isn't plain.
@@ -115,10 +100,14 @@ impl<S: EventSink> Burst<'_, S> {
         if unconditional {
             return Verdict::Allow(Basis::Infrastructure);
         }
-        let seen = Seen { headers, hash: slot.hash, frame_bytes: slot.counted.frame_bytes };
+        let frame_bytes = slot.frame_bytes;
         match headers.key {
-            FlowKey::Narrow(key) => self.track(narrow, key, &seen),
-            FlowKey::Wide(key) => self.track(wide, key, &seen),
+            FlowKey::Narrow(key) => {
+                self.track(narrow, key, &Seen { headers, hash: narrow.hash(&key), frame_bytes })
+            }
+            FlowKey::Wide(key) => {
+                self.track(wide, key, &Seen { headers, hash: wide.hash(&key), frame_bytes })
+            }
         }
     }
 
@@ -133,12 +122,17 @@ impl<S: EventSink> Burst<'_, S> {
     }
 
     #[inline(always)]
-    fn count<K>(&self, entry: &mut Entry<K>, packet: &Counted) {
-        let from = self.sender as usize;
+    fn count<K>(&self, entry: &mut Entry<K>, sender: Side, frame_bytes: u32) {
+        let from = sender as usize;
         entry.packets[from] = entry.packets[from].wrapping_add(1);
-        entry.bytes[from] += u64::from(packet.frame_bytes);
+        entry.bytes[from] += u64::from(frame_bytes);
         entry.last_seen = self.now;
-        entry.macs[from] = packet.source_mac;
+    }
+
+    /// Counts a frame, and notes from which station it came.
+    fn count_seen<K>(&self, entry: &mut Entry<K>, seen: &Seen<'_>) {
+        self.count(entry, self.sender, seen.frame_bytes);
+        entry.macs[self.sender as usize] = seen.headers.source_mac;
     }
 
     /// A frame whose conversation has a line: perhaps the policy changed, TCP's course goes on, or there is something to
@@ -157,7 +151,7 @@ impl<S: EventSink> Burst<'_, S> {
                 Verdict::Deny(_) => over = true,
                 verdict => {
                     entry.generation = generation;
-                    entry.verdict = Cached::from(verdict);
+                    entry.verdict = VerdictWord::from(verdict);
                 }
             }
         }
@@ -176,7 +170,7 @@ impl<S: EventSink> Burst<'_, S> {
         if entry.flags.unreported() {
             self.report_start(entry);
         }
-        self.count(entry, &seen.counted());
+        self.count_seen(entry, seen);
         let verdict = entry.verdict.verdict();
         if let Verdict::WouldDeny(reason) = verdict {
             self.deny(verdict, reason, seen);
@@ -313,7 +307,7 @@ impl<S: EventSink> Burst<'_, S> {
             bytes: [0; 2],
             packets: [0; 2],
             last_seen: self.now,
-            verdict: Cached::from(verdict),
+            verdict: VerdictWord::from(verdict),
             generation: self.generation(),
             state,
             flags,
@@ -325,7 +319,7 @@ impl<S: EventSink> Burst<'_, S> {
     fn start<K: TableKey>(&mut self, entry: &mut Entry<K>, seen: &Seen<'_>) {
         self.counts.flows_started += 1;
         entry.macs[self.sender.other() as usize] = seen.headers.destination_mac;
-        self.count(entry, &seen.counted());
+        self.count_seen(entry, seen);
         self.report_start(entry);
     }
 

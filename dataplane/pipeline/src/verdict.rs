@@ -63,58 +63,65 @@ impl Verdict {
     }
 }
 
-/// A verdict as a flow entry keeps it, in 32 bits: 0 learning; bit 31 and a rule; bit 30 and a reason.
+/// A [`Verdict`] in 32 bits, as bursts and flow entries keep it: 0 learning; or one of the upper four bits, and below it the
+/// number of the rule or reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
-pub(crate) struct Cached(u32);
-
-impl From<Verdict> for Cached {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::WouldDeny(reason) | Verdict::Deny(reason) => Self::would_deny(reason),
-            Verdict::Allow(_) => verdict.rule().map_or(Self::LEARNING, Self::rule),
-        }
-    }
-}
+pub struct VerdictWord(u32);
 
 const RULE: u32 = 1 << 31;
 const WOULD_DENY: u32 = 1 << 30;
+const DENY: u32 = 1 << 29;
+const INFRASTRUCTURE: u32 = 1 << 28;
+const NUMBER: u32 = INFRASTRUCTURE - 1;
+const _: () = assert!(loadlock_exchange::RULES_MAX <= NUMBER);
 
-impl Cached {
+impl From<Verdict> for VerdictWord {
+    #[inline]
+    fn from(verdict: Verdict) -> Self {
+        Self(match verdict {
+            Verdict::Allow(Basis::Learning) => 0,
+            Verdict::Allow(Basis::Rule(rule)) => RULE | rule.number(),
+            Verdict::Allow(Basis::Infrastructure) => INFRASTRUCTURE,
+            Verdict::WouldDeny(reason) => WOULD_DENY | reason as u32,
+            Verdict::Deny(reason) => DENY | reason as u32,
+        })
+    }
+}
+
+impl VerdictWord {
+    /// An [`Basis::Learning`] one.
     pub const LEARNING: Self = Self(0);
+    /// The bit of verdicts whose frames are reported again and again.
+    pub(crate) const REPEATED: u32 = WOULD_DENY;
 
-    pub fn rule(rule: RuleId) -> Self {
-        Self(RULE | rule.number())
-    }
-
-    pub fn would_deny(reason: DropReason) -> Self {
-        Self(WOULD_DENY | reason as u32)
-    }
-
-    #[inline(always)]
+    /// The verdict.
+    #[inline]
+    #[must_use]
     pub fn verdict(self) -> Verdict {
+        let reason = || DropReason::from_index((self.0 & NUMBER) as usize);
         if self.0 & RULE != 0 {
-            match RuleId::new(self.0 & !RULE) {
-                Some(rule) => Verdict::Allow(Basis::Rule(rule)),
-                None => Verdict::Allow(Basis::Learning),
-            }
+            RuleId::new(self.0 & NUMBER)
+                .map_or(Verdict::Allow(Basis::Learning), |rule| Verdict::Allow(Basis::Rule(rule)))
         } else if self.0 & WOULD_DENY != 0 {
-            let reason = DropReason::from_index((self.0 & !WOULD_DENY) as usize);
-            Verdict::WouldDeny(reason.unwrap_or(DropReason::NoRule))
+            Verdict::WouldDeny(reason().unwrap_or(DropReason::NoRule))
+        } else if self.0 & DENY != 0 {
+            Verdict::Deny(reason().unwrap_or(DropReason::NoRule))
+        } else if self.0 & INFRASTRUCTURE != 0 {
+            Verdict::Allow(Basis::Infrastructure)
         } else {
             Verdict::Allow(Basis::Learning)
         }
     }
 
-    /// The bit of verdicts whose frames are reported again and again.
-    pub const REPEATED: u32 = WOULD_DENY;
-
-    #[inline(always)]
-    pub fn bits(self) -> u32 {
-        self.0
+    /// True unless the frame is dropped.
+    #[inline]
+    #[must_use]
+    pub fn forwards(self) -> bool {
+        self.0 & DENY == 0
     }
 
-    pub fn rule_id(self) -> Option<RuleId> {
+    pub(crate) fn rule_id(self) -> Option<RuleId> {
         self.verdict().rule()
     }
 }
@@ -124,12 +131,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cached_verdicts_round_trip() {
+    fn words_round_trip() {
         let rule = RuleId::new(loadlock_exchange::RULES_MAX).unwrap();
-        assert_eq!(Cached::rule(rule).verdict(), Verdict::Allow(Basis::Rule(rule)));
-        assert_eq!(Cached::LEARNING.verdict(), Verdict::Allow(Basis::Learning));
-        for &reason in DropReason::ALL {
-            assert_eq!(Cached::would_deny(reason).verdict(), Verdict::WouldDeny(reason));
+        let allowed = [Basis::Rule(rule), Basis::Learning, Basis::Infrastructure];
+        let denied = DropReason::ALL.iter().flat_map(|&reason| {
+            assert_eq!(reason as u32 & !NUMBER, 0);
+            [Verdict::WouldDeny(reason), Verdict::Deny(reason)]
+        });
+        for verdict in allowed.map(Verdict::Allow).into_iter().chain(denied) {
+            let word = VerdictWord::from(verdict);
+            assert_eq!(word.verdict(), verdict);
+            assert_eq!(word.forwards(), verdict.forwards());
         }
     }
 }

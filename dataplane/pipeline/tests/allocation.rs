@@ -7,7 +7,7 @@ use std::cell::Cell;
 
 use loadlock_exchange::{Event, Mode, Policy, PolicyImage, RingFull};
 use loadlock_packet::{Ingress, SegmentId, Side};
-use loadlock_pipeline::{BURST_FRAMES_MAX, Capacity, EventSink, Pipeline, Verdict};
+use loadlock_pipeline::{BURST_FRAMES_MAX, Capacity, EventSink, Pipeline, Verdict, VerdictWord};
 use support::flags::{ACK, FIN, RST, SYN};
 use support::{Packet, Rule, SECOND_NS, SEED, START_NS, Sort, TIMEOUTS, segment};
 
@@ -120,8 +120,7 @@ fn a_million_packets_allocate_nothing() {
     let capacity = Capacity { narrow: 1200, wide: 300 };
     let mut pipeline = Pipeline::new(capacity, &TIMEOUTS, SEED, false).unwrap();
     let mut sink = Choosy::default();
-    let unjudged = Verdict::Allow(loadlock_pipeline::Basis::Learning);
-    let mut verdicts = [unjudged; BURST_FRAMES_MAX];
+    let mut verdicts = [VerdictWord::LEARNING; BURST_FRAMES_MAX];
     let (mut packets, mut denied, mut would_deny) = (0, 0, 0);
     let before = ALLOCATIONS.get();
     for round in 0..250u64 {
@@ -133,8 +132,9 @@ fn a_million_packets_allocate_nothing() {
             pipeline.judge(ingress, now_ns, frames, view, &mut sink, &mut verdicts);
             packets += frames.len();
             denied += verdicts.iter().filter(|verdict| !verdict.forwards()).count();
-            let doubtful =
-                verdicts.iter().filter(|verdict| matches!(verdict, Verdict::WouldDeny(_)));
+            let doubtful = verdicts
+                .iter()
+                .filter(|verdict| matches!(verdict.verdict(), Verdict::WouldDeny(_)));
             would_deny += doubtful.count();
         }
         pipeline.age(now_ns, usize::MAX, round / 20, round / 50, &mut sink);

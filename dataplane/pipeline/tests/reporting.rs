@@ -48,12 +48,12 @@ fn scan_takes_half_of_the_ring_at_most_and_the_counts_add_up() {
     let mut send = |rig: &mut Rig, packet: Packet| {
         let frame = packet.frame();
         let ingress = Ingress { segment: SegmentId::new(0).unwrap(), side: packet.from };
-        let mut verdict = [Verdict::Deny(NoRule)];
+        let mut verdict = [Verdict::Deny(NoRule).into()];
         let frames = [frame.as_slice()];
         let (now_ns, ring) = (rig.now_ns, &mut worker.events);
         rig.judge_into(ingress, now_ns, &frames, ring, &mut verdict);
         EventSink::publish(&mut worker.events);
-        verdict[0]
+        verdict[0].verdict()
     };
     for port in 0..1000 {
         assert_eq!(send(&mut rig, Packet::syn(81).port(port)), Verdict::Deny(NoRule));

@@ -150,10 +150,13 @@ pub fn keys() -> impl Strategy<Value = FlowKey> {
             ([a, b].map(|mac| Network::Link { mac, oui }), kind, [service; 2])
         }),
     ];
-    (0..SEGMENTS.len(), vlan_stacks(), conversation).prop_map(
-        |(segment, vlans, (ends, kind, services))| {
+    (0..SEGMENTS.len(), vlan_stacks(), conversation, any::<bool>()).prop_map(
+        |(segment, vlans, (ends, kind, services), b_asks)| {
             let segment = SegmentId::new(segment).expect("few segments");
-            key(KeyTail::new(segment, vlans, kind), ends, services)
+            let tail = KeyTail::new(segment, vlans, kind);
+            let asker = if b_asks { Side::B } else { Side::A };
+            let tail = if kind == Kind::Icmp { tail.asked_by(asker) } else { tail };
+            key(tail, ends, services)
         },
     )
 }

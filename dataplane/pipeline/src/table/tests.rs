@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::entry::{Flags, Tick};
-use crate::verdict::Cached;
+use crate::verdict::VerdictWord;
 
 const SEED: Seed = Seed([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]);
 
@@ -36,7 +36,7 @@ fn entry<K: TestKey>(key: K, last_seen: Tick) -> Entry<K> {
         bytes: [0; 2],
         packets: [0; 2],
         last_seen,
-        verdict: Cached::LEARNING,
+        verdict: VerdictWord::LEARNING,
         generation: 0,
         state: State::UDP,
         flags: Flags::default(),

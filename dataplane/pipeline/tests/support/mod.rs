@@ -11,7 +11,9 @@ use loadlock_exchange::{
     WORKER_COUNTERS, WorkerCounter,
 };
 use loadlock_packet::{FlowKey, Ingress, SegmentId, Side};
-use loadlock_pipeline::{BURST_FRAMES_MAX, Capacity, EventSink, Pipeline, Timeouts, Verdict};
+use loadlock_pipeline::{
+    BURST_FRAMES_MAX, Capacity, EventSink, Pipeline, Timeouts, Verdict, VerdictWord,
+};
 pub use packet::{Packet, Sort, flags};
 pub use rule::{Rule, open_infrastructure, segment};
 
@@ -111,12 +113,13 @@ impl Rig {
     /// Judges one burst of frames that came in on `side`.
     pub fn burst(&mut self, side: Side, frames: &[Vec<u8>]) -> Vec<Verdict> {
         let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
-        let unjudged = Verdict::Deny(DropReason::TransmitRefused);
+        let unjudged = VerdictWord::from(Verdict::Deny(DropReason::TransmitRefused));
         let mut verdicts = vec![unjudged; frames.len().min(BURST_FRAMES_MAX)];
         let view = self.policy.view(self.image.words(), self.generation);
         let ingress = Ingress { segment: SegmentId::new(0).unwrap(), side };
         let ring = &mut self.ring;
         let judged = self.pipeline.judge(ingress, self.now_ns, &frames, view, ring, &mut verdicts);
+        let verdicts: Vec<Verdict> = verdicts.into_iter().map(VerdictWord::verdict).collect();
         let all_allowed = verdicts.iter().all(|verdict| matches!(verdict, Verdict::Allow(_)));
         assert_eq!(judged.all_allowed, all_allowed);
         let bytes = frames.iter().take(BURST_FRAMES_MAX).map(|frame| frame.len() as u64);
@@ -131,7 +134,7 @@ impl Rig {
         now_ns: u64,
         frames: &[&[u8]],
         events: &mut S,
-        verdicts: &mut [Verdict],
+        verdicts: &mut [VerdictWord],
     ) {
         let view = self.policy.view(self.image.words(), self.generation);
         self.pipeline.judge(ingress, now_ns, frames, view, events, verdicts);
