@@ -107,51 +107,58 @@ fn big_endian(window: &[u8], at: usize) -> usize {
 #[inline(always)]
 #[must_use]
 pub fn common(head: &[u8], frame_bytes: u32, ingress: Ingress) -> Option<Common> {
-    let window: &[u8; 18] = head.first_chunk()?;
+    let window: &[u8; 54] = head.first_chunk()?;
     let from_group = window[6] & 1 == 1;
     if part(window, 0) == RESERVED_GROUPS || from_group {
         return None;
     }
-    let mut link = Link {
-        source: SourceWord::beginning(part(window, 6)),
-        ether_type: u16::from_le_bytes(part(window, 12)),
-        vlan: 0,
-        at: 14,
-        frame_bytes: frame_bytes as usize,
-    };
-    if link.ether_type == TAG {
-        link.vlan = u16::from_be_bytes(part(window, 14)) & 0xfff;
-        link.ether_type = u16::from_le_bytes(part(window, 16));
-        link.at = 18;
-        if link.vlan == 0xfff {
-            return None;
-        }
+    let source = SourceWord::beginning(part(window, 6));
+    let ether_type = u16::from_le_bytes(part(window, 12));
+    let frame_bytes = frame_bytes as usize;
+    if ether_type != TAG {
+        let link = Link { source, vlan: 0, ip_bytes_max: frame_bytes.wrapping_sub(14) };
+        return link.network(ether_type, &part(window, 14), head.get(14..)?, ingress);
     }
-    match link.ether_type {
-        V4 => link.v4(head, ingress).map(Common::Narrow),
-        V6 => link.v6(head, ingress).map(Common::Wide),
-        _ => None,
+    let window: &[u8; 58] = head.first_chunk()?;
+    let vlan = u16::from_be_bytes(part(window, 14)) & 0xfff;
+    if vlan == 0xfff {
+        return None;
     }
+    let ether_type = u16::from_le_bytes(part(window, 16));
+    let link = Link { source, vlan, ip_bytes_max: frame_bytes.wrapping_sub(18) };
+    link.network(ether_type, &part(window, 18), head.get(18..)?, ingress)
 }
 
 /// The link layer of a frame.
 struct Link {
     source: SourceWord,
-    ether_type: u16,
     vlan: u16,
-    /// Where the IP header begins.
-    at: usize,
-    frame_bytes: usize,
+    /// Bytes of the frame behind the link layer.
+    ip_bytes_max: usize,
 }
 
 impl Link {
     #[inline(always)]
-    fn v4(&self, head: &[u8], ingress: Ingress) -> Option<Brief<NarrowKey>> {
-        let window: &[u8; 40] = head.get(self.at..)?.first_chunk()?;
+    fn network(
+        &self,
+        ether_type: u16,
+        window: &[u8; 40],
+        packet: &[u8],
+        ingress: Ingress,
+    ) -> Option<Common> {
+        match ether_type {
+            V4 => self.v4(window, ingress).map(Common::Narrow),
+            V6 => self.v6(packet, ingress).map(Common::Wide),
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    fn v4(&self, window: &[u8; 40], ingress: Ingress) -> Option<Brief<NarrowKey>> {
         // Version 4 with 20 bytes of header, and neither a fragment's offset nor more fragments.
         let whole = word(window, 0) & 0xff3f_0000_0000_00ff == 0x45;
         let total_bytes = big_endian(window, 2);
-        let inside = self.at + total_bytes <= self.frame_bytes;
+        let inside = total_bytes <= self.ip_bytes_max;
         let transport = Transport::of(window[9], part(window, 32), big_endian(window, 24))?;
         if !(whole & inside & transport.fits(20, total_bytes)) {
             return None;
@@ -162,11 +169,11 @@ impl Link {
     }
 
     #[inline(always)]
-    fn v6(&self, head: &[u8], ingress: Ingress) -> Option<Brief<WideKey>> {
+    fn v6(&self, packet: &[u8], ingress: Ingress) -> Option<Brief<WideKey>> {
         // Shorter ones (UDP with less than 12 bytes) aren't common.
-        let window: &[u8; 60] = head.get(self.at..)?.first_chunk()?;
+        let window: &[u8; 60] = packet.first_chunk()?;
         let payload_bytes = big_endian(window, 4);
-        let inside = self.at + 40 + payload_bytes <= self.frame_bytes;
+        let inside = 40 + payload_bytes <= self.ip_bytes_max;
         let transport = Transport::of(window[6], part(window, 52), big_endian(window, 44))?;
         if !((window[0] >> 4 == 6) & inside & transport.fits(0, payload_bytes)) {
             return None;

@@ -1,35 +1,41 @@
-//! Keeps a conversation that is denied again and again from flooding the event ring.
+//! Remembers denied conversations: so that one that is denied again and again doesn't flood the event ring, and so that its
+//! frames don't look into the allowlist each time.
 //!
-//! A small direct-mapped table remembers which conversations were reported lately. A collision only means one more
-//! report, or one less; the drop counters are exact in any case.
+//! A small direct-mapped table. A collision only means one more lookup and one more report, or one report less; the drop
+//! counters are exact in any case.
 
 use loadlock_exchange::DropReason;
-use loadlock_packet::Side;
+use loadlock_packet::{Opening, Side};
 
 use crate::entry::Tick;
 
 /// Conversations remembered, a power of two; 64 bytes each.
-pub const DENIED_SLOTS: usize = 4096;
+pub const DENIED_SLOTS: usize = 16_384;
 
-/// What makes two denied frames the same report.
+/// Frames on which the verdict is the same as long as the policy is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DeniedKey {
     pub words: [u64; 5],
     pub narrow: bool,
     pub sender: Side,
-    pub reason: DropReason,
+    pub opening: Opening,
 }
 
 #[derive(Clone, Copy)]
+#[repr(align(64))]
 struct Slot {
     key: DeniedKey,
+    reason: DropReason,
+    used: bool,
+    generation: u16,
     packets: u32,
     bytes: u32,
     reported: Tick,
-    used: bool,
 }
 
-/// The remembered reports of one worker.
+const _: () = assert!(size_of::<Slot>() == 64);
+
+/// The denied conversations of one worker.
 pub(crate) struct DeniedReports {
     slots: Box<[Slot]>,
     interval: Tick,
@@ -48,28 +54,51 @@ pub(crate) struct Due {
 impl DeniedReports {
     pub fn new(interval: Tick) -> Self {
         let key =
-            DeniedKey { words: [0; 5], narrow: false, sender: Side::A, reason: DropReason::NoRule };
-        let empty = Slot { key, packets: 0, bytes: 0, reported: 0, used: false };
+            DeniedKey { words: [0; 5], narrow: false, sender: Side::A, opening: Opening::May };
+        let empty = Slot {
+            key,
+            reason: DropReason::NoRule,
+            used: false,
+            generation: 0,
+            packets: 0,
+            bytes: 0,
+            reported: 0,
+        };
         Self { slots: vec![empty; DENIED_SLOTS].into_boxed_slice(), interval }
+    }
+
+    /// Where such frames are remembered: both directions of a conversation have the same hash, and in the same slot they would
+    /// displace each other with every packet.
+    fn slot(key: &DeniedKey, hash: u64) -> usize {
+        let variant = key.sender as u64 | (key.opening as u64) << 1;
+        (hash ^ variant) as usize % DENIED_SLOTS
+    }
+
+    /// Why such a frame was denied by the policy of `generation`, if it is remembered.
+    pub fn known(&self, key: &DeniedKey, hash: u64, generation: u16) -> Option<DropReason> {
+        let slot = &self.slots[Self::slot(key, hash)];
+        let same = slot.used && slot.generation == generation && slot.key == *key;
+        same.then_some(slot.reason)
     }
 
     /// Counts a denied frame. Returns what to report if a report is due now.
     pub fn count(
         &mut self,
         key: &DeniedKey,
+        reason: DropReason,
+        generation: u16,
         hash: u64,
         frame_bytes: u32,
         now: Tick,
     ) -> Option<Due> {
-        // Both directions of a conversation have the same hash; in the same slot they would displace each other with every
-        // packet.
-        let variant = key.sender as u64 | (key.reason as u64) << 1;
-        let at = (hash ^ variant) as usize % DENIED_SLOTS;
+        let at = Self::slot(key, hash);
         let slot = &mut self.slots[at];
-        if !slot.used || slot.key != *key {
+        if !slot.used || slot.reason != reason || slot.key != *key {
             let reported = now.wrapping_sub(self.interval);
-            *slot = Slot { key: *key, packets: 0, bytes: 0, reported, used: true };
+            let used = true;
+            *slot = Slot { key: *key, reason, used, generation, packets: 0, bytes: 0, reported };
         }
+        slot.generation = generation;
         slot.packets = slot.packets.saturating_add(1);
         slot.bytes = slot.bytes.saturating_add(frame_bytes);
         let due = now.wrapping_sub(slot.reported) >= self.interval;
@@ -96,10 +125,10 @@ mod tests {
             words: [1, 2, 3, 4, 5],
             narrow: false,
             sender: Side::B,
-            reason: DropReason::NoRule,
+            opening: Opening::May,
         };
         let mut count = |key: &DeniedKey, now, sent| {
-            let due = reports.count(key, 7, 60, now);
+            let due = reports.count(key, DropReason::NoRule, 1, 7, 60, now);
             if let Some(due) = due
                 && sent
             {
@@ -115,5 +144,29 @@ mod tests {
         assert_eq!(count(&key, 111, true), Some((3, 180)));
         assert_eq!(count(&key, 112, true), None);
         assert_eq!(count(&other, 112, true), None);
+    }
+
+    #[test]
+    fn verdicts_are_known_as_long_as_the_policy_is_the_same() {
+        let mut reports = DeniedReports::new(10);
+        let key =
+            DeniedKey { words: [1; 5], narrow: true, sender: Side::A, opening: Opening::MayNot };
+        assert_eq!(reports.known(&key, 7, 0), None);
+        reports.count(&key, DropReason::NotOpened, 3, 7, 60, 100);
+        assert_eq!(reports.known(&key, 7, 3), Some(DropReason::NotOpened));
+        assert_eq!(reports.known(&key, 7, 4), None);
+        for other in [
+            DeniedKey { sender: Side::B, ..key },
+            DeniedKey { opening: Opening::May, ..key },
+            DeniedKey { words: [2; 5], ..key },
+            DeniedKey { narrow: false, ..key },
+        ] {
+            assert_eq!(reports.known(&other, 7, 3), None);
+        }
+        assert_eq!(
+            reports.count(&key, DropReason::NoRule, 4, 7, 60, 101).map(|due| due.packets),
+            Some(1)
+        );
+        assert_eq!(reports.known(&key, 7, 4), Some(DropReason::NoRule));
     }
 }

@@ -33,8 +33,8 @@ pub(crate) type Reading = Result<Headers, Malformed>;
 pub(crate) struct Slot {
     /// Two words of a narrow key, five of a wide one; of common frames only.
     key: [u64; 5],
-    /// Where its conversation's line may be.
-    pub home: usize,
+    /// Where its conversation likely is.
+    pub line: usize,
     pub source: SourceWord,
     pub frame_bytes: u32,
     pub tcp_flags: TcpFlags,
@@ -65,7 +65,7 @@ impl Intake {
     pub fn new() -> Self {
         let slot = Slot {
             key: [0; 5],
-            home: 0,
+            line: 0,
             source: SourceWord(0),
             frame_bytes: 0,
             tcp_flags: TcpFlags(0),
@@ -149,8 +149,8 @@ impl Slot {
     where
         Entry<K>: Zeroed,
     {
-        self.home = table.home(table.hash(&brief.key));
-        table.prefetch(self.home);
+        self.line = table.likely(table.hash(&brief.key));
+        table.prefetch(self.line);
         self.source = brief.source;
         self.tcp_flags = brief.tcp_flags;
         self.sort = sort;
@@ -161,12 +161,12 @@ impl Slot {
         self.sort = Sort::Rare;
         match reading {
             Ok(Headers { key: FlowKey::Narrow(key), .. }) => {
-                self.home = narrow.home(narrow.hash(key));
-                narrow.prefetch(self.home);
+                self.line = narrow.likely(narrow.hash(key));
+                narrow.prefetch(self.line);
             }
             Ok(Headers { key: FlowKey::Wide(key), .. }) => {
-                self.home = wide.home(wide.hash(key));
-                wide.prefetch(self.home);
+                self.line = wide.likely(wide.hash(key));
+                wide.prefetch(self.line);
             }
             Err(_) => {}
         }

@@ -9,7 +9,7 @@
 //! through [`EventSink`], time is an argument. Nothing here allocates after [`Pipeline::new`], locks, logs or calls the
 //! system.
 //!
-//! `table.rs` is the flow table, `entry.rs` its line, `storage.rs` its memory (the only unsafe code), `ageing.rs` the sweep
+//! `table.rs` is the flow table, `tags.rs` its index, `entry.rs` its line, `storage.rs` its memory (the only unsafe code), `ageing.rs` the sweep
 //! over it, `report.rs` makes events, `denied.rs` keeps denied conversations from flooding the event ring,
 //! `refused.rs` connections whose SYN was denied from being adopted. Decisions are in
 //! `DESIGN.md`. Tested beside the modules, and as a whole against a slow model in `tests/`.
@@ -26,6 +26,7 @@ mod refused;
 mod report;
 mod storage;
 mod table;
+mod tags;
 mod tally;
 mod track;
 mod verdict;

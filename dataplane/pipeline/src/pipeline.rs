@@ -3,7 +3,7 @@
 use std::io;
 
 use loadlock_exchange::{PolicyView, Seed, WORKER_COUNTERS, WorkerCounter};
-use loadlock_packet::{Frame, Ingress, NarrowKey, WideKey};
+use loadlock_packet::{Frame, Ingress, NarrowKey, Side, WideKey};
 
 use crate::ageing::{Ageing, Round};
 use crate::clock::{Clock, Moment};
@@ -15,7 +15,7 @@ use crate::refused::RefusedOpenings;
 use crate::report::{Counts, EventSink};
 use crate::storage::Backing;
 use crate::table::Table;
-use crate::track::Burst;
+use crate::track::{Burst, Look};
 use crate::verdict::{Verdict, VerdictWord};
 
 /// Most frames a burst may have.
@@ -126,6 +126,29 @@ impl Pipeline {
         events: &mut S,
         verdicts: &mut [VerdictWord],
     ) -> Judged {
+        // Two copies of the code, each of which knows its side.
+        match ingress.side {
+            Side::A => {
+                let ingress = Ingress { side: Side::A, ..ingress };
+                self.judge_side(ingress, now_ns, frames, policy, events, verdicts)
+            }
+            Side::B => {
+                let ingress = Ingress { side: Side::B, ..ingress };
+                self.judge_side(ingress, now_ns, frames, policy, events, verdicts)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn judge_side<F: Frame, S: EventSink>(
+        &mut self,
+        ingress: Ingress,
+        now_ns: u64,
+        frames: &[F],
+        policy: PolicyView<'_>,
+        events: &mut S,
+        verdicts: &mut [VerdictWord],
+    ) -> Judged {
         let moment = self.advance(now_ns);
         let frame_bytes = self.intake.take(ingress, frames, &self.narrow, &self.wide);
         let segment = policy.segment(ingress.segment);
@@ -152,22 +175,16 @@ impl Pipeline {
         let mut all_allowed = true;
         for (verdict, (at, frame)) in verdicts.iter_mut().zip(frames.iter().enumerate()) {
             let Some(slot) = self.intake.slots.get(at) else { break };
-            let counted = match slot.sort {
-                Sort::Narrow => {
-                    let key = slot.narrow();
-                    burst.plain(&mut self.narrow, &key, slot, &plain[0])
-                }
-                Sort::Wide => {
-                    let key = slot.wide();
-                    burst.plain(&mut self.wide, &key, slot, &plain[1])
-                }
-                Sort::Rare => None,
+            let look = match slot.sort {
+                Sort::Narrow => burst.look(&mut self.narrow, &slot.narrow(), slot, &plain[0]),
+                Sort::Wide => burst.look(&mut self.wide, &slot.wide(), slot, &plain[1]),
+                Sort::Rare => Look::Special,
             };
-            *verdict = match counted {
-                Some(word) => word,
-                None => {
+            *verdict = match look {
+                Look::Plain(word) => word,
+                look => {
                     let reading = self.intake.reading(at, frame.head());
-                    let other = burst.judge(&mut self.narrow, &mut self.wide, slot, &reading);
+                    let other = burst.judge(&mut self.narrow, &mut self.wide, slot, look, &reading);
                     all_allowed &= matches!(other, Verdict::Allow(_));
                     other.into()
                 }

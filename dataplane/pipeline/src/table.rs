@@ -1,8 +1,8 @@
 //! The flow table: open addressing with linear probing over whole lines, private to one worker.
 //!
-//! Three lines for every two conversations of the configured capacity: 96 bytes a conversation narrow. Removal shifts
-//! the lines behind back, so that there are no tombstones and a lookup ends at the first empty line. A
-//! bitmap of the occupied lines lets the sweep skip empty ones.
+//! Seven lines for every five conversations of the configured capacity: 91 bytes a conversation narrow. Removal shifts
+//! the lines behind back, so that there are no tombstones and a lookup ends at the first empty line. A byte for each line
+//! (`tags.rs`) says which one to look at.
 
 use std::io;
 
@@ -10,6 +10,7 @@ use loadlock_exchange::Seed;
 
 use crate::entry::{Entry, State, TableKey};
 use crate::storage::{Backing, Storage, Zeroed, prefetch};
+use crate::tags::{Tags, WINDOW, tag};
 
 /// A table for up to `capacity` conversations.
 pub(crate) struct Table<K>
@@ -17,7 +18,7 @@ where
     Entry<K>: Zeroed,
 {
     lines: Storage<Entry<K>>,
-    occupied: Vec<u64>,
+    tags: Tags,
     seed: Seed,
     capacity: usize,
     length: usize,
@@ -39,9 +40,9 @@ where
     Entry<K>: Zeroed,
 {
     pub fn new(capacity: usize, seed: Seed, huge: bool) -> io::Result<Self> {
-        let lines = Storage::new(capacity + capacity / 2 + 1, huge)?;
-        let occupied = vec![0; lines.len().div_ceil(64)];
-        Ok(Self { lines, occupied, seed, capacity, length: 0, cursor: 0, adopting_until_ns: 0 })
+        let lines = Storage::new((capacity + capacity / 5 * 2 + 1).max(WINDOW), huge)?;
+        let tags = Tags::new(lines.len(), huge)?;
+        Ok(Self { lines, tags, seed, capacity, length: 0, cursor: 0, adopting_until_ns: 0 })
     }
 
     pub fn length(&self) -> usize {
@@ -53,7 +54,7 @@ where
     }
 
     pub fn bytes(&self) -> usize {
-        size_of_val(&*self.lines) + size_of_val(&*self.occupied)
+        size_of_val(&*self.lines) + self.tags.bytes()
     }
 
     pub fn backing(&self) -> Backing {
@@ -70,10 +71,19 @@ where
         if line + 1 == self.lines.len() { 0 } else { line + 1 }
     }
 
-    /// The line where `hash` starts.
+    /// The line where a hash starts.
     #[inline(always)]
-    pub fn home(&self, hash: u64) -> usize {
+    fn home(&self, hash: u64) -> usize {
         ((u128::from(hash) * self.lines.len() as u128) >> 64) as usize
+    }
+
+    /// The line where the conversation with this hash lies, if it is there: with 255 in 256 of those that lie within a window of
+    /// their home. Any line, if it isn't.
+    #[inline(always)]
+    pub fn likely(&self, hash: u64) -> usize {
+        let home = self.home(hash);
+        let same = self.tags.lanes(home, tag(hash));
+        self.tags.behind(home, if same.is_any() { same.first() } else { 0 })
     }
 
     /// Fetches a line.
@@ -87,38 +97,34 @@ where
         }
     }
 
-    /// The entry of a conversation whose hash starts at `home`.
+    /// The line of a conversation, which is likely `line`.
     #[inline(always)]
-    pub fn entry_mut(&mut self, key: &K, home: usize) -> Option<&mut Entry<K>> {
+    pub fn line(&self, key: &K, line: usize) -> Option<usize> {
         // An empty line can have the key of a conversation that is over: the caller finds its state.
-        let at_home = self.lines.get(home)?.key == *key;
-        let line = if at_home { home } else { self.further(key, home)? };
-        self.lines.get_mut(line)
+        let there = self.lines.get(line)?.key.same(key);
+        if there { Some(line) } else { self.elsewhere(*key) }
     }
 
     #[inline(never)]
-    fn further(&self, key: &K, home: usize) -> Option<usize> {
-        self.probe(key, home)
+    fn elsewhere(&self, key: K) -> Option<usize> {
+        self.find(&key, self.hash(&key))
     }
 
-    /// The line of a conversation.
+    /// The line of a conversation. Ends at the first empty line, of which two sevenths of the table consist at the least.
     pub fn find(&self, key: &K, hash: u64) -> Option<usize> {
-        self.probe(key, self.home(hash))
-    }
-
-    /// The line of a conversation whose hash starts at `home`. Ends at the first empty line, of which a third of the table consists at the least.
-    #[inline]
-    fn probe(&self, key: &K, home: usize) -> Option<usize> {
-        let mut line = home;
+        let mut start = self.home(hash);
         loop {
-            let entry = &self.lines[line];
-            if entry.state == State::EMPTY {
+            let empty = self.tags.lanes(start, 0);
+            for lane in self.tags.lanes(start, tag(hash)).before(empty) {
+                let line = self.tags.behind(start, lane);
+                if self.lines[line].key.same(key) {
+                    return Some(line);
+                }
+            }
+            if empty.is_any() {
                 return None;
             }
-            if entry.key == *key {
-                return Some(line);
-            }
-            line = self.after(line);
+            start = self.tags.behind(start, WINDOW);
         }
     }
 
@@ -148,12 +154,9 @@ where
         if self.is_full() {
             return None;
         }
-        let mut line = self.home(hash);
-        while self.lines[line].state != State::EMPTY {
-            line = self.after(line);
-        }
+        let line = self.tags.empty_from(self.home(hash));
         self.lines[line] = entry;
-        self.mark(line, true);
+        self.tags.set(line, tag(hash));
         self.length += 1;
         Some(line)
     }
@@ -163,11 +166,13 @@ where
         let mut gap = line;
         let mut next = self.after(gap);
         while self.lines[next].state != State::EMPTY {
-            let home = self.home(self.lines[next].key.hash(self.seed));
+            let hash = self.lines[next].key.hash(self.seed);
+            let home = self.home(hash);
             // The line may move into the gap unless its home lies behind the gap, on the way to where it is now.
             let reach = self.distance(home, next);
             if reach >= self.distance(gap, next) {
                 self.lines[gap] = self.lines[next];
+                self.tags.set(gap, tag(hash));
                 if gap < self.cursor && self.cursor <= next {
                     // The sweep must not miss what moves behind it.
                     self.cursor = gap;
@@ -177,7 +182,7 @@ where
             next = self.after(next);
         }
         self.lines[gap].state = State::EMPTY;
-        self.mark(gap, false);
+        self.tags.set(gap, 0);
         self.length -= 1;
     }
 
@@ -185,23 +190,14 @@ where
         if to >= from { to - from } else { to + self.lines.len() - from }
     }
 
-    fn mark(&mut self, line: usize, occupied: bool) {
-        let bit = 1 << (line % 64);
-        if occupied {
-            self.occupied[line / 64] |= bit;
-        } else {
-            self.occupied[line / 64] &= !bit;
-        }
-    }
-
     /// Lets `judge` look at the occupied ones of the next `lines` lines. Returns true when the sweep has come to the table's
-    /// end. Empty lines cost a bit each.
+    /// end. Empty lines cost a byte each.
     ///
     /// A conversation that is there from the round's beginning to its end is looked at at least once, whatever is removed
     /// meanwhile; twice, when a removal moves it from the table's beginning to its end, or the sweep back.
     pub fn sweep(&mut self, lines: usize, mut judge: impl FnMut(&mut Entry<K>) -> Sweep) -> bool {
         let end = self.cursor.saturating_add(lines).min(self.lines.len());
-        while let Some(line) = self.next_occupied(end) {
+        while let Some(line) = self.tags.occupied_from(self.cursor, end) {
             self.cursor = line;
             match judge(&mut self.lines[line]) {
                 Sweep::Keep => self.cursor += 1,
@@ -220,19 +216,6 @@ where
     /// Puts the sweep back to the first line.
     pub fn restart_sweep(&mut self) {
         self.cursor = 0;
-    }
-
-    fn next_occupied(&self, end: usize) -> Option<usize> {
-        let mut line = self.cursor;
-        while line < end {
-            let word = self.occupied[line / 64] >> (line % 64);
-            if word != 0 {
-                let found = line + word.trailing_zeros() as usize;
-                return (found < end).then_some(found);
-            }
-            line = (line / 64 + 1) * 64;
-        }
-        None
     }
 }
 

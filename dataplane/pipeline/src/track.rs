@@ -35,6 +35,17 @@ pub(crate) struct Burst<'a, S> {
     pub refused: &'a mut RefusedOpenings,
 }
 
+/// What the flow table says of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Counted; this is the verdict.
+    Plain(VerdictWord),
+    /// Something else is to be done, or it wasn't looked up.
+    Special,
+    /// Its conversation has no line.
+    Absent,
+}
+
 /// One frame that has a key.
 pub(crate) struct Seen<'a> {
     pub headers: &'a Headers,
@@ -50,24 +61,25 @@ impl<S: EventSink> Burst<'_, S> {
         self.policy.generation() as u16
     }
 
-    /// The verdict on a packet that its conversation's line only has to count; `None` for any other.
+    /// Counts a packet if that is all that its conversation's line needs.
     #[inline(always)]
-    pub fn plain<K: TableKey>(
+    pub fn look<K: TableKey>(
         &self,
         table: &mut Table<K>,
         key: &K,
         slot: &Slot,
         plain: &Plain,
-    ) -> Option<VerdictWord>
+    ) -> Look
     where
         Entry<K>: Zeroed,
     {
-        let entry = table.entry_mut(key, slot.home)?;
+        let Some(line) = table.line(key, slot.line) else { return Look::Absent };
+        let entry = table.get_mut(line);
         if !entry.is_plain(plain, slot.source) || slot.tcp_flags.any(COURSE) {
-            return None;
+            return Look::Special;
         }
         self.count(entry, plain.sender, slot.frame_bytes);
-        Some(entry.verdict)
+        Look::Plain(entry.verdict)
     }
 
     /// The verdict on a frame that isn't plain.
@@ -78,6 +90,7 @@ impl<S: EventSink> Burst<'_, S> {
         narrow: &mut Table<NarrowKey>,
         wide: &mut Table<WideKey>,
         slot: &Slot,
+        look: Look,
         reading: &Reading,
     ) -> Verdict {
         let headers = match reading {
@@ -103,22 +116,32 @@ impl<S: EventSink> Burst<'_, S> {
         let frame_bytes = slot.frame_bytes;
         match headers.key {
             FlowKey::Narrow(key) => {
-                self.track(narrow, key, &Seen { headers, hash: narrow.hash(&key), frame_bytes })
+                let seen = Seen { headers, hash: narrow.hash(&key), frame_bytes };
+                self.track(narrow, key, look, &seen)
             }
             FlowKey::Wide(key) => {
-                self.track(wide, key, &Seen { headers, hash: wide.hash(&key), frame_bytes })
+                let seen = Seen { headers, hash: wide.hash(&key), frame_bytes };
+                self.track(wide, key, look, &seen)
             }
         }
     }
 
-    fn track<K: TableKey>(&mut self, table: &mut Table<K>, key: K, seen: &Seen<'_>) -> Verdict
+    fn track<K: TableKey>(
+        &mut self,
+        table: &mut Table<K>,
+        key: K,
+        look: Look,
+        seen: &Seen<'_>,
+    ) -> Verdict
     where
         Entry<K>: Zeroed,
     {
-        match table.find(&key, seen.hash) {
-            Some(line) => self.hit(table, line, seen),
-            None => self.miss(table, key, seen),
+        if look != Look::Absent
+            && let Some(line) = table.find(&key, seen.hash)
+        {
+            return self.hit(table, line, seen);
         }
+        self.miss(table, key, seen)
     }
 
     #[inline(always)]
@@ -173,7 +196,7 @@ impl<S: EventSink> Burst<'_, S> {
         self.count_seen(entry, seen);
         let verdict = entry.verdict.verdict();
         if let Verdict::WouldDeny(reason) = verdict {
-            self.deny(verdict, reason, seen);
+            self.deny(verdict, reason, false, seen);
         }
         verdict
     }
@@ -196,7 +219,8 @@ impl<S: EventSink> Burst<'_, S> {
             judge_first(&self.policy, &key, self.sender, Opening::May, Adoption::default());
         let verdict = judgement.verdict(self.mode);
         if let Verdict::Deny(reason) | Verdict::WouldDeny(reason) = verdict {
-            return self.deny(verdict, reason, seen);
+            self.deny(verdict, reason, false, seen);
+            return verdict;
         }
         self.refused.forget(seen.hash);
         self.end(entry);
@@ -238,8 +262,14 @@ impl<S: EventSink> Burst<'_, S> {
         let opening = seen.headers.opening;
         let tcp = key.flow_key().tail().kind() == Kind::Tcp;
         let refused = tcp && opening == Opening::MayNot && self.refused.contains(seen.hash);
-        let adopt = Adoption { running: adopting, stateless, refused };
-        let judgement = judge_first(&self.policy, &key.flow_key(), self.sender, opening, adopt);
+        let known = if adopting { None } else { self.known_denied(seen) };
+        let judgement = match known {
+            Some(reason) => Judgement::Refuse(reason),
+            None => {
+                let adopt = Adoption { running: adopting, stateless, refused };
+                judge_first(&self.policy, &key.flow_key(), self.sender, opening, adopt)
+            }
+        };
         let verdict = judgement.verdict(self.mode);
         if tcp && opening == Opening::May {
             if verdict.forwards() {
@@ -249,7 +279,9 @@ impl<S: EventSink> Burst<'_, S> {
             }
         }
         if let Verdict::Deny(reason) | Verdict::WouldDeny(reason) = verdict {
-            self.deny(verdict, reason, seen);
+            // A refused opening may be permitted yet, and the next segment with it.
+            let lasting = !refused;
+            self.deny(verdict, reason, lasting, seen);
         }
         if !verdict.forwards() {
             return verdict;
@@ -338,19 +370,28 @@ impl<S: EventSink> Burst<'_, S> {
         send(self.events, self.counts, &event);
     }
 
-    /// Reports a frame that is dropped, or would be, unless its like was reported lately. Returns `verdict`.
-    fn deny(&mut self, verdict: Verdict, reason: DropReason, seen: &Seen<'_>) -> Verdict {
+    fn denied_key(&self, seen: &Seen<'_>) -> DeniedKey {
+        let Headers { key, opening, .. } = *seen.headers;
+        let narrow = matches!(key, FlowKey::Narrow(_));
+        DeniedKey { words: key.words(), narrow, sender: self.sender, opening }
+    }
+
+    /// Why the policy in force denied such a frame lately. Doesn't hold while conversations are adopted, nor for frames that a line
+    /// lets pass.
+    fn known_denied(&self, seen: &Seen<'_>) -> Option<DropReason> {
+        self.denied.known(&self.denied_key(seen), seen.hash, self.generation())
+    }
+
+    /// Reports a frame that is dropped, or would be, unless its like was reported lately. `lasting`: until the policy changes,
+    /// the next one without a line gets the same verdict.
+    fn deny(&mut self, verdict: Verdict, reason: DropReason, lasting: bool, seen: &Seen<'_>) {
         let key = seen.headers.key;
-        let denied = DeniedKey {
-            words: key.words(),
-            narrow: matches!(key, FlowKey::Narrow(_)),
-            sender: self.sender,
-            reason,
-        };
-        let due = self.denied.count(&denied, seen.hash, seen.frame_bytes, self.now);
+        let denied = self.denied_key(seen);
+        let until = if lasting { self.generation() } else { self.generation().wrapping_sub(1) };
+        let due = self.denied.count(&denied, reason, until, seen.hash, seen.frame_bytes, self.now);
         let Some(due) = due else {
             self.counts.denied_unreported += 1;
-            return verdict;
+            return;
         };
         let by_sender = |value: u32| {
             let mut pair = [0; 2];
@@ -373,6 +414,5 @@ impl<S: EventSink> Burst<'_, S> {
         if send(self.events, self.counts, &event) {
             self.denied.reported(due, self.now);
         }
-        verdict
     }
 }
