@@ -91,6 +91,7 @@ impl Intake {
             frame.prefetch();
         }
         let mut sum = 0;
+        let dense = [narrow.is_dense(), wide.is_dense()];
         for (at, (frame, slot)) in frames.iter().zip(self.slots.iter_mut()).enumerate() {
             if let Some(ahead) = frames.get(at + PREFETCH_AHEAD) {
                 ahead.prefetch();
@@ -101,11 +102,11 @@ impl Intake {
             match common(head, frame_bytes, ingress) {
                 Some(Common::Narrow(brief)) => {
                     slot.key[..2].copy_from_slice(&brief.key.0);
-                    slot.common(Sort::Narrow, narrow, &brief);
+                    slot.common(Sort::Narrow, narrow, dense[0], &brief);
                 }
                 Some(Common::Wide(brief)) => {
                     slot.key = brief.key.0;
-                    slot.common(Sort::Wide, wide, &brief);
+                    slot.common(Sort::Wide, wide, dense[1], &brief);
                 }
                 None => {
                     if let Some(reading) = self.rare.get_mut(at) {
@@ -145,11 +146,11 @@ fn read_in_full(reading: &mut Reading, head: &[u8], frame_bytes: u32, ingress: I
 
 impl Slot {
     #[inline(always)]
-    fn common<K: TableKey>(&mut self, sort: Sort, table: &Table<K>, brief: &Brief<K>)
+    fn common<K: TableKey>(&mut self, sort: Sort, table: &Table<K>, dense: bool, brief: &Brief<K>)
     where
         Entry<K>: Zeroed,
     {
-        self.line = table.likely(table.hash(&brief.key));
+        self.line = table.likely(table.hash(&brief.key), dense);
         table.prefetch(self.line);
         self.source = brief.source;
         self.tcp_flags = brief.tcp_flags;
@@ -161,11 +162,11 @@ impl Slot {
         self.sort = Sort::Rare;
         match reading {
             Ok(Headers { key: FlowKey::Narrow(key), .. }) => {
-                self.line = narrow.likely(narrow.hash(key));
+                self.line = narrow.likely(narrow.hash(key), true);
                 narrow.prefetch(self.line);
             }
             Ok(Headers { key: FlowKey::Wide(key), .. }) => {
-                self.line = wide.likely(wide.hash(key));
+                self.line = wide.likely(wide.hash(key), true);
                 wide.prefetch(self.line);
             }
             Err(_) => {}

@@ -77,11 +77,20 @@ where
         ((u128::from(hash) * self.lines.len() as u128) >> 64) as usize
     }
 
-    /// The line where the conversation with this hash lies, if it is there: with 255 in 256 of those that lie within a window of
-    /// their home. Any line, if it isn't.
+    /// Are so many lines taken that it pays to ask the tags? Elsewhere nearly all conversations lie where their hash starts.
+    #[inline]
+    pub fn is_dense(&self) -> bool {
+        self.length > self.lines.len() / 8
+    }
+
+    /// The line where the conversation with this hash lies, if it is there: of those within a window of their home all but one in
+    /// 256. Any line, if it isn't. `dense` is [`Table::is_dense`], asked once a burst.
     #[inline(always)]
-    pub fn likely(&self, hash: u64) -> usize {
+    pub fn likely(&self, hash: u64, dense: bool) -> usize {
         let home = self.home(hash);
+        if !dense {
+            return home;
+        }
         let same = self.tags.lanes(home, tag(hash));
         self.tags.behind(home, if same.is_any() { same.first() } else { 0 })
     }
