@@ -8,31 +8,33 @@ use std::time::Duration;
 use crate::load::Load;
 use crate::process::Process;
 
+/// The program, from Debian's `dpdk`.
+pub const PROGRAM: &str = "dpdk-testpmd";
+
 /// Runs testpmd in `mode` for `seconds` and returns the packets per second that both ports received together.
 ///
 /// # Errors
 /// It isn't installed (`apt-get install dpdk`), can't start, or prints no figures.
 pub fn run(mode: &str, load: &Load, seconds: u32, folder: &Path) -> io::Result<f64> {
-    let mut command = Command::new("dpdk-testpmd");
+    let mut command = Command::new(PROGRAM);
     let vdev = |index: u32, path: &Path| {
         format!("net_pcap{index},rx_pcap={},infinite_rx=1", path.display())
     };
     command
-        .args(["--lcores", "0@0,1@1", "--no-pci", "--file-prefix", "loadlock-bench-testpmd"])
+        .args(["--lcores", "0@0,1@1", "--no-pci", "--in-memory", "--no-telemetry"])
         .args(["--vdev", &vdev(0, &load.side_a), "--vdev", &vdev(1, &load.side_b)])
         .args(["--log-level", "error", "--", "--nb-cores=1", "--auto-start", "--no-flush-rx"])
         .args(["--burst=32", "--stats-period=1", "--mbcache=256"])
         .arg(format!("--forward-mode={mode}"))
-        .arg(format!("--total-num-mbufs={}", 2 * load.flows + 40_000));
-    let mut process = Process::start(command, &folder.join("testpmd.log"))?;
+        .arg(format!("--total-num-mbufs={}", load.mbufs()));
+    let log = folder.join("testpmd.log");
+    let mut process = Process::start(command, &log)?;
     // The first report covers the start; of the others the median is taken.
     let wanted = seconds as usize + 1;
-    let log = folder.join("testpmd.log");
-    let rates = process.wait_for(
-        "testpmd's figures",
-        Duration::from_secs(u64::from(seconds) + 120),
-        || Ok(Some(rates(&std::fs::read_to_string(&log)?)).filter(|rates| rates.len() >= wanted)),
-    )?;
+    let time = Duration::from_secs(u64::from(seconds) + 120);
+    let rates = process.wait_for("testpmd's figures", time, || {
+        Ok(Some(rates(&std::fs::read_to_string(&log)?)).filter(|rates| rates.len() >= wanted))
+    })?;
     Ok(crate::report::median(rates[1..wanted].to_vec()))
 }
 
