@@ -9,6 +9,7 @@ pub mod hugepages;
 pub mod load;
 pub mod loadlock;
 pub mod machine;
+pub mod ovs;
 pub mod peers;
 pub mod process;
 pub mod report;

@@ -9,7 +9,14 @@ use crate::load::Load;
 use crate::process::Process;
 
 /// The program, from Debian's `dpdk`.
-pub const PROGRAM: &str = "dpdk-testpmd";
+const PROGRAM: &str = "dpdk-testpmd";
+
+/// Whether the program is there.
+#[must_use]
+pub fn installed() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(PROGRAM).is_file())
+}
 
 /// Runs testpmd in `mode` for `seconds` and returns the packets per second that both ports received together.
 ///

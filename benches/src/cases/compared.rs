@@ -83,8 +83,12 @@ pub fn flows(bench: &Bench, found: &mut dyn FnMut(Figures)) -> io::Result<()> {
         let load = bench.load(Frames::Short, flows)?;
         let setup = Setup::established(&bench.dataplane, &load, bench.rules(&load)?, &bench.folder);
         let mut contenders = vec![Contender::established("loadlock", bench, setup)];
-        let peers = bench.peers.iter().filter(|peer| peer.holds(flows));
-        contenders.extend(peers.map(|&peer| Contender::peer(peer, bench, &load)));
+        for &peer in &bench.peers {
+            match peer.too_small(flows) {
+                None => contenders.push(Contender::peer(peer, bench, &load)),
+                Some(reason) => println!("{reason}"),
+            }
+        }
         let runs = alternate(bench.runs, &contenders)?;
         found(compared("flows", &load, bench.rules, &runs));
         remove(&load)?;

@@ -1,12 +1,13 @@
 //! Compiled rules for the loads.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 
 use loadlock_exchange::{RuleEntry, RuleId, RuleOptions, Shape};
-use loadlock_packet::{FlowKey, Headers, Ingress, SegmentId, Side, parse};
+use loadlock_packet::{FlowKey, Headers, Ingress, Network, SegmentId, Side, parse};
 
-use super::Frames;
 use super::frames::{PER_CLIENT, SERVICE, frame};
+use super::{Frames, Load};
 
 /// Exactly `count` rules that permit a load of `flows` conversations a capture: one for each client and its server, then others that
 /// nobody uses. Where they are fewer than the clients, the first permits whole networks and the rest is unused.
@@ -24,6 +25,25 @@ pub fn rules(frames: Frames, flows: u32, count: u32) -> io::Result<Vec<RuleEntry
             let headers = opening(frames, client * PER_CLIENT, client_side)?;
             let whole_network = too_few && client == 0;
             rule(&headers, at, client_side, if whole_network { 8 } else { 0 })
+        })
+        .collect()
+}
+
+/// Client, server and service of each pair of hosts that talks in a load of IPv4: what an allowlist must permit at the least.
+///
+/// # Errors
+/// The load is of another address family.
+pub fn allowed_pairs(load: &Load) -> io::Result<Vec<(Ipv4Addr, Ipv4Addr, u16)>> {
+    let clients = load.flows.div_ceil(PER_CLIENT);
+    (0..clients)
+        .map(|client| {
+            let key = opening(load.frames, client * PER_CLIENT, Side::A)?.key;
+            match [Side::A, Side::B].map(|side| key.endpoint(side).network) {
+                [Network::Ip(IpAddr::V4(client)), Network::Ip(IpAddr::V4(server))] => {
+                    Ok((client, server, SERVICE))
+                }
+                other => Err(io::Error::other(format!("{other:?} aren't IPv4 addresses"))),
+            }
         })
         .collect()
 }
