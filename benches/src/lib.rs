@@ -1,10 +1,11 @@
 //! Speed, side by side with peers on the same captures in one run.
 //!
 //! `load/` makes the captures and the policy that permits them, `loadlock.rs` runs our dataplane, `peers.rs` the programs it is
-//! compared with, `cases/` says what is measured, `report.rs` turns runs into medians and ratios. The program is
+//! compared with, `cases/` says what is measured, `report.rs` turns runs into medians and ratios, `chart.rs` draws them. The program is
 //! `side-by-side`; `scripts/perf/side-by-side` builds everything and starts it.
 
 pub mod cases;
+pub mod chart;
 pub mod hugepages;
 pub mod load;
 pub mod loadlock;

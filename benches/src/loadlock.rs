@@ -29,7 +29,9 @@ pub struct Setup {
     pub capacity: u32,
     /// One burst in this many is timed.
     pub latency_sample_bursts: u32,
-    /// Where configuration, exchange and log lie.
+    /// CPU of the worker, 0 or 1; the main thread, which sleeps, has the other.
+    pub worker_core: u16,
+    /// Where configuration, exchange and log lie; no two running dataplanes share it.
     pub folder: PathBuf,
 }
 
@@ -49,6 +51,7 @@ impl Setup {
             mode: Mode::Enforce,
             capacity: load.conversations().max(65_536),
             latency_sample_bursts: 64,
+            worker_core: 1,
             folder: folder.to_owned(),
         }
     }
@@ -62,8 +65,8 @@ impl Setup {
             if self.load.frames.narrow() { (self.capacity, 1024) } else { (1024, self.capacity) };
         format!(
             r#"[dataplane]
-main_core = 0
-worker_cores = [1]
+main_core = {main_core}
+worker_cores = [{worker_core}]
 file_prefix = "loadlock-bench"
 mbufs = {mbufs}
 policy_wait_ms = 600000
@@ -89,8 +92,10 @@ side_a = "a"
 side_b = "b"
 mode = "enforce"
 [control]
-core = 0
+core = {main_core}
 "#,
+            main_core = 1 - self.worker_core,
+            worker_core = self.worker_core,
             mbufs = self.load.mbufs(),
             sample = self.latency_sample_bursts,
             exchange = self.exchange().display(),
@@ -122,11 +127,11 @@ pub struct Dataplane {
 }
 
 impl Dataplane {
-    /// Starts the dataplane, publishes the policy and returns when the workers run.
+    /// Starts the dataplane and returns when it waits for a policy, with everything loaded.
     ///
     /// # Errors
     /// It can't start; the message has what it printed.
-    pub fn start(setup: &Setup) -> io::Result<Self> {
+    pub fn waiting(setup: &Setup) -> io::Result<Self> {
         // What the last run left would be adopted, its policy too.
         match std::fs::remove_file(setup.exchange()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -135,19 +140,37 @@ impl Dataplane {
         let config = setup.folder.join("loadlock.toml");
         std::fs::write(&config, setup.settings_text())?;
         let settings = Settings::load(&config).map_err(io::Error::other)?;
-        let image = setup.compile(1)?;
         let mut command = Command::new(&setup.dataplane);
         command.arg("--config").arg(&config);
         let mut process = Process::start(command, &setup.folder.join("loadlock.log"))?;
         let path = settings.exchange.path.clone();
-        let mut exchange = process.wait_for("the exchange", Duration::from_secs(60), || {
-            Ok(ControlExchange::attach(&path, settings.dimensions()).ok())
-        })?;
-        exchange.publish(&image).map_err(io::Error::other)?;
-        process.wait_for("the workers", Duration::from_secs(120), || {
-            Ok((exchange.dataplane().state == DataplaneState::Running).then_some(()))
+        let exchange = process.wait_for("the dataplane", Duration::from_secs(120), || {
+            let attached = ControlExchange::attach(&path, settings.dimensions()).ok();
+            Ok(attached.filter(|exchange| exchange.dataplane().state == DataplaneState::Waiting))
         })?;
         Ok(Self { exchange, process })
+    }
+
+    /// Starts the dataplane, publishes the policy and returns when the worker runs.
+    ///
+    /// # Errors
+    /// As [`Dataplane::waiting`].
+    pub fn start(setup: &Setup) -> io::Result<Self> {
+        let image = setup.compile(1)?;
+        let mut dataplane = Self::waiting(setup)?;
+        let Self { exchange, process } = &mut dataplane;
+        exchange.publish(&image).map_err(io::Error::other)?;
+        process.wait_for("the worker", Duration::from_secs(20), || {
+            Ok((exchange.dataplane().state == DataplaneState::Running).then_some(()))
+        })?;
+        Ok(dataplane)
+    }
+
+    /// Ends the process and hands over control's end, on which nothing changes any more.
+    #[must_use]
+    pub fn stop(self) -> ControlExchange {
+        drop(self.process);
+        self.exchange
     }
 
     /// Waits until `wanted` conversations are in the flow table.
@@ -185,10 +208,7 @@ impl Dataplane {
     /// Both ports' figures together.
     #[must_use]
     pub fn tally(&self) -> PortTally {
-        let mut sum = PortTally::default();
-        sum.add(&self.exchange.port_tally(0));
-        sum.add(&self.exchange.port_tally(1));
-        sum
+        tally(&self.exchange)
     }
 
     /// The worker's counters.
@@ -196,6 +216,15 @@ impl Dataplane {
     pub fn values(&self) -> [u64; WORKER_COUNTERS] {
         self.exchange.worker_values(0)
     }
+}
+
+/// Both ports' figures together.
+#[must_use]
+pub fn tally(exchange: &ControlExchange) -> PortTally {
+    let mut sum = PortTally::default();
+    sum.add(&exchange.port_tally(0));
+    sum.add(&exchange.port_tally(1));
+    sum
 }
 
 /// Takes all events of all rings; returns how many.

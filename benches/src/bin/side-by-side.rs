@@ -6,10 +6,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use loadlock_benches::cases::{Bench, Case, Figures};
+use loadlock_benches::chart::svg;
 use loadlock_benches::hugepages::Hugepages;
 use loadlock_benches::load::mbufs;
 use loadlock_benches::machine::Machine;
 use loadlock_benches::peers::Peer;
+use loadlock_benches::report::Comparison;
 use serde::Serialize;
 
 /// Loadlock's dataplane against its peers: one worker core, two `net_pcap` ports with `infinite_rx`, hugepages on.
@@ -36,6 +38,9 @@ struct Arguments {
     /// Where to write the figures and facts of the machine.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Where to draw the chart of the case `flows`, as SVG.
+    #[arg(long, value_name = "FILE")]
+    chart: Option<PathBuf>,
     /// The dataplane to measure.
     #[arg(long, value_name = "FILE", default_value = "target/release/loadlock-dataplane")]
     dataplane: PathBuf,
@@ -88,6 +93,12 @@ fn measure(mut arguments: Arguments) -> io::Result<()> {
             println!("{}", figures.text());
             cases.push(figures);
         })?;
+    }
+    if let Some(path) = &arguments.chart {
+        let shown: Vec<&Comparison> = cases.iter().filter_map(Figures::of_flows).collect();
+        let Machine { processor, cpus, dpdk, date, .. } = &machine;
+        let footnote = format!("{processor}, {cpus} CPUs, DPDK {dpdk}, hugepages, {date}");
+        std::fs::write(path, svg(&shown, &footnote).map_err(io::Error::other)?)?;
     }
     if let Some(path) = &arguments.json {
         let results = Results { machine, seconds: bench.seconds, skipped, cases };

@@ -12,6 +12,8 @@ use crate::loadlock::{Dataplane, Observed, Setup};
 use crate::peers::Peer;
 use crate::report::{Comparison, Runs};
 
+/// The name of [`super::Case::Flows`] in figures.
+pub const FLOWS_CASE: &str = "flows";
 /// Conversations of the cases that have one number.
 pub const FLOWS: u32 = 4096;
 /// Conversations a side of [`super::Case::AllNew`].
@@ -72,7 +74,8 @@ fn compared(case: &str, load: &Load, rules: u32, runs: &Runs) -> Figures {
     Figures::Compared(Comparison::of(case, (load.flows, load.frames.name()), rules, runs))
 }
 
-fn remove(load: &Load) -> io::Result<()> {
+/// Takes the captures away, since they lie in memory.
+pub fn remove(load: &Load) -> io::Result<()> {
     fs::remove_file(&load.side_a)?;
     fs::remove_file(&load.side_b)
 }
@@ -90,7 +93,7 @@ pub fn flows(bench: &Bench, found: &mut dyn FnMut(Figures)) -> io::Result<()> {
             }
         }
         let runs = alternate(bench.runs, &contenders)?;
-        found(compared("flows", &load, bench.rules, &runs));
+        found(compared(FLOWS_CASE, &load, bench.rules, &runs));
         remove(&load)?;
     }
     Ok(())

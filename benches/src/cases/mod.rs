@@ -1,6 +1,10 @@
 //! What is measured, each case by name.
 
 mod compared;
+mod learn;
+mod memory;
+mod swap;
+mod workers;
 
 use std::io;
 use std::path::PathBuf;
@@ -28,6 +32,14 @@ pub enum Case {
     AllNew,
     /// No rule matches, every packet is dropped; each number of `--flows`.
     Denied,
+    /// Learn mode, every packet begins a conversation, with and without a control that takes the events.
+    Learn,
+    /// Policies of 100,000 and 1,000,000 rules put in force under full load; 4,096 flows.
+    Swap,
+    /// Two workers against one; 4,096 flows.
+    Workers,
+    /// Bytes a flow and a rule.
+    Memory,
 }
 
 /// What all cases of a run share.
@@ -55,14 +67,37 @@ pub struct Bench {
 pub enum Figures {
     /// Programs side by side.
     Compared(Comparison),
+    /// Of [`Case::Learn`].
+    Learn(learn::Learn),
+    /// Of [`Case::Swap`].
+    Swap(swap::Swap),
+    /// Of [`Case::Workers`].
+    Workers(workers::Workers),
+    /// Of [`Case::Memory`].
+    Memory(memory::Memory),
 }
 
 impl Figures {
+    /// The comparison, if it is one of [`Case::Flows`].
+    #[must_use]
+    pub fn of_flows(&self) -> Option<&Comparison> {
+        match self {
+            Self::Compared(comparison) if comparison.case == compared::FLOWS_CASE => {
+                Some(comparison)
+            }
+            _ => None,
+        }
+    }
+
     /// For people.
     #[must_use]
     pub fn text(&self) -> String {
         match self {
             Self::Compared(comparison) => comparison.text(),
+            Self::Learn(learn) => learn.text(),
+            Self::Swap(swap) => swap.text(),
+            Self::Workers(workers) => workers.text(),
+            Self::Memory(memory) => memory.text(),
         }
     }
 }
@@ -73,8 +108,11 @@ impl Case {
     pub fn flows_max(self, bench: &Bench) -> u32 {
         match self {
             Self::Flows | Self::Denied => bench.flows.iter().copied().max().unwrap_or(0),
-            Self::Imix | Self::Ipv6 | Self::Rules => compared::FLOWS,
-            Self::AllNew => compared::FLOWS_NEW,
+            Self::Imix | Self::Ipv6 | Self::Rules | Self::Swap => compared::FLOWS,
+            Self::AllNew | Self::Learn => compared::FLOWS_NEW,
+            // Two processes.
+            Self::Workers => 2 * compared::FLOWS + 40_000,
+            Self::Memory => 0,
         }
     }
 
@@ -90,11 +128,16 @@ impl Case {
             Self::Rules => compared::rule_counts(bench, found),
             Self::AllNew => compared::all_new(bench, found),
             Self::Denied => compared::denied(bench, found),
+            Self::Learn => learn::learn(bench, found),
+            Self::Swap => swap::swap(bench, found),
+            Self::Workers => workers::workers(bench, found),
+            Self::Memory => memory::memory(bench, found),
         }
     }
 }
 
 impl Bench {
+    /// Makes the captures.
     fn load(&self, frames: Frames, flows: u32) -> io::Result<Load> {
         Load::write(frames, flows, &self.folder)
     }
