@@ -6,7 +6,9 @@
 
 pub mod cases;
 pub mod chart;
+pub mod gate;
 pub mod hugepages;
+pub mod in_memory;
 pub mod load;
 pub mod loadlock;
 pub mod machine;

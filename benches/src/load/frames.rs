@@ -41,7 +41,10 @@ impl Ends {
 }
 
 /// The frame of conversation `number` that comes in on `side`, at `place` in the capture.
-pub(super) fn frame(frames: Frames, number: u32, place: usize, side: Side) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// It can't be built, which is a mistake in the load.
+pub fn frame(frames: Frames, number: u32, place: usize, side: Side) -> io::Result<Vec<u8>> {
     let client_side = if frames == Frames::Opening { side } else { Side::A };
     let ends = Ends::new(number, client_side);
     let [client, server] = ends.hosts();
@@ -57,9 +60,11 @@ pub(super) fn frame(frames: Frames, number: u32, place: usize, side: Side) -> io
     let tcp = Tcp::new(ports.0, ports.1).flags(flags);
     let v4 = |host: u32| Ipv4Addr::from(0x0a00_0000 + host);
     let v6 = |host: u32| Ipv6Addr::from((0xfd00_u128 << 112) + u128::from(host));
-    let narrow = frame.clone().ipv4(Ipv4::new(v4(hosts.0), v4(hosts.1))).tcp(tcp.clone());
+    let packet = frame.clone().ipv4(Ipv4::new(v4(hosts.0), v4(hosts.1)));
+    let narrow = packet.clone().tcp(tcp.clone());
     let built = match frames {
         Frames::Short | Frames::Opening => narrow.pad_to(60).build(),
+        Frames::Udp => packet.udp(ports.0, ports.1).pad_to(60).build(),
         Frames::Imix => {
             let bytes = IMIX_BYTES[place % IMIX_BYTES.len()];
             narrow.payload(vec![0; bytes - IPV4_TCP_BYTES]).build()

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use loadlock_capture::{CaptureWriter, Resolution};
 use loadlock_packet::Side;
 
+pub use frames::frame;
 pub use rules::{allowed_pairs, rules};
 
 /// What the frames of a load are.
@@ -20,6 +21,8 @@ pub enum Frames {
     Imix,
     /// Established TCP over IPv6, 74 bytes.
     Ipv6,
+    /// UDP over IPv4, 60 bytes.
+    Udp,
     /// A SYN over IPv4 in each frame, clients on both sides: a conversation has one frame in one of the two captures.
     Opening,
 }
@@ -32,6 +35,7 @@ impl Frames {
             Self::Short => "ipv4-60",
             Self::Imix => "ipv4-imix",
             Self::Ipv6 => "ipv6-74",
+            Self::Udp => "ipv4-60-udp",
             Self::Opening => "ipv4-60-syn",
         }
     }
