@@ -21,7 +21,15 @@ impl Hugepages {
     /// # Errors
     /// The kernel doesn't have so much memory in one piece, or this isn't root.
     pub fn for_mbufs(mbufs: u32) -> io::Result<Self> {
-        let wanted = (u64::from(mbufs) * MBUF_BYTES + OTHER_BYTES).div_ceil(PAGE_BYTES);
+        Self::for_bytes(u64::from(mbufs) * MBUF_BYTES + OTHER_BYTES)
+    }
+
+    /// Sees to it that there are `bytes` on hugepages.
+    ///
+    /// # Errors
+    /// As [`Hugepages::for_mbufs`].
+    pub fn for_bytes(bytes: u64) -> io::Result<Self> {
+        let wanted = bytes.div_ceil(PAGE_BYTES);
         let before = count()?;
         let reservation = Self { before };
         // The kernel gives what it finds without moving much; asked again it looks further.
@@ -38,8 +46,8 @@ impl Hugepages {
             return Ok(reservation);
         }
         Err(io::Error::other(format!(
-            "the kernel gave {found} of the {wanted} hugepages that {mbufs} packet buffers need: free memory, write 3 to \
-             /proc/sys/vm/drop_caches, or measure fewer flows"
+            "the kernel gave {found} of the {wanted} hugepages that are needed: free memory, write 3 to \
+             /proc/sys/vm/drop_caches, or measure less"
         )))
     }
 }

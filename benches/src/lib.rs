@@ -14,6 +14,7 @@ pub mod loadlock;
 pub mod machine;
 pub mod ovs;
 pub mod peers;
+pub mod primitives;
 pub mod process;
 pub mod report;
 pub mod testpmd;

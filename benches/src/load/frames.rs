@@ -74,6 +74,20 @@ pub fn frame(frames: Frames, number: u32, place: usize, side: Side) -> io::Resul
     built.map_err(io::Error::other)
 }
 
+/// Makes a frame of [`Frames::Short`] that comes in on `side` into that of conversation `number`, without its checksums, which
+/// nothing on the packet path looks at.
+pub fn renumber(frame: &mut [u8], number: u32, side: Side) {
+    let ends = Ends::new(number, Side::A);
+    let [client, server] = ends.hosts().map(|host| (0x0a00_0000 + host).to_be_bytes());
+    let (client_at, server_at, port_at) = match side {
+        Side::A => (26, 30, 34),
+        Side::B => (30, 26, 36),
+    };
+    frame[client_at..client_at + 4].copy_from_slice(&client);
+    frame[server_at..server_at + 4].copy_from_slice(&server);
+    frame[port_at..port_at + 2].copy_from_slice(&ends.client_port.to_be_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +105,18 @@ mod tests {
         }
         let count = |bytes| IMIX_BYTES.iter().filter(|&&size| size == bytes).count();
         assert_eq!([count(60), count(590), count(1514)], [7, 4, 1]);
+    }
+
+    #[test]
+    fn a_renumbered_frame_differs_in_checksums_alone() {
+        for side in [Side::A, Side::B] {
+            let wanted = frame(Frames::Short, 77_777, 0, side).unwrap();
+            let mut made = frame(Frames::Short, 0, 0, side).unwrap();
+            renumber(&mut made, 77_777, side);
+            for checksum in [24..26, 50..52] {
+                made[checksum.clone()].copy_from_slice(&wanted[checksum]);
+            }
+            assert_eq!(made, wanted);
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use loadlock_capture::{CaptureWriter, Resolution};
 use loadlock_packet::Side;
 
-pub use frames::frame;
+pub use frames::{frame, renumber};
 pub use rules::{allowed_pairs, rules};
 
 /// What the frames of a load are.

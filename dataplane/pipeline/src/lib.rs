@@ -19,6 +19,7 @@ mod decide;
 mod denied;
 mod entry;
 mod limits;
+mod lookup;
 mod pipeline;
 mod report;
 mod storage;
@@ -29,6 +30,7 @@ mod verdict;
 
 pub use denied::DENIED_SLOTS;
 pub use limits::{Capacity, Timeouts};
+pub use lookup::Lookup;
 pub use pipeline::{BURST_FRAMES_MAX, Pipeline, PipelineStatus};
 pub use report::EventSink;
 pub use storage::Backing;
