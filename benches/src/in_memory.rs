@@ -92,7 +92,7 @@ impl Path {
         control.publish(&image).map_err(io::Error::other)?;
         let worker = dataplane.take_workers().pop().ok_or_else(|| io::Error::other("no worker"))?;
         let capacity = Capacity { narrow: dimensioning.capacity, wide: dimensioning.capacity };
-        Ok(Self {
+        let mut path = Self {
             worker,
             control,
             pipeline: Pipeline::new(capacity, &TIMEOUTS, SEED, dimensioning.hugepages)?,
@@ -103,7 +103,10 @@ impl Path {
             values: [0; WORKER_COUNTERS],
             _dataplane: dataplane,
             _folder: folder,
-        })
+        };
+        // The worker reads the policy's header when the policy has changed, and allocates for it; no packet does.
+        path.burst(Side::A, &[]);
+        Ok(path)
     }
 
     /// Judges and counts a burst that came in on `side`, and ages when it is time. Returns how many frames are to be forwarded.

@@ -9,6 +9,7 @@ pub mod chart;
 pub mod gate;
 pub mod hugepages;
 pub mod in_memory;
+pub mod latency;
 pub mod load;
 pub mod loadlock;
 pub mod machine;

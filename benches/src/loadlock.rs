@@ -14,6 +14,15 @@ use loadlock_settings::Settings;
 use crate::load::Load;
 use crate::process::Process;
 
+/// Where the dataplane's frames come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// The load's captures, over and over; what is sent vanishes.
+    Captures,
+    /// Another process, over shared memory.
+    Memif,
+}
+
 /// How the dataplane is started. [`Setup::established`] is what most cases measure.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -21,6 +30,8 @@ pub struct Setup {
     pub dataplane: PathBuf,
     /// What the ports receive.
     pub load: Load,
+    /// From where.
+    pub ports: Ports,
     /// The compiled rules.
     pub rules: Vec<RuleEntry>,
     /// Mode of the one segment.
@@ -47,6 +58,7 @@ impl Setup {
         Self {
             dataplane: dataplane.to_owned(),
             load: load.clone(),
+            ports: Ports::Captures,
             rules,
             mode: Mode::Enforce,
             capacity: load.conversations().max(65_536),
@@ -80,12 +92,10 @@ wide_capacity = {wide}
 midstream_grace_s = 86400
 [[port]]
 name = "a"
-device = "net_pcap"
-options = {{ rx_pcap = "{a}", infinite_rx = true }}
+{port_a}
 [[port]]
 name = "b"
-device = "net_pcap"
-options = {{ rx_pcap = "{b}", infinite_rx = true }}
+{port_b}
 [[segment]]
 name = "bench"
 side_a = "a"
@@ -100,9 +110,40 @@ core = {main_core}
             sample = self.latency_sample_bursts,
             exchange = self.exchange().display(),
             rules = self.rules.len().max(1024),
-            a = self.load.side_a.display(),
-            b = self.load.side_b.display(),
+            port_a = self.port_text(0),
+            port_b = self.port_text(1),
         )
+    }
+
+    fn port_text(&self, port: usize) -> String {
+        match self.ports {
+            Ports::Captures => {
+                let capture = [&self.load.side_a, &self.load.side_b][port].display();
+                format!(
+                    "device = \"net_pcap\"\noptions = {{ rx_pcap = \"{capture}\", infinite_rx = true }}"
+                )
+            }
+            Ports::Memif => format!(
+                "device = \"net_memif\"\noptions = {{ role = \"server\", id = {port}, socket = \"{}\", socket-abstract = false }}",
+                self.memif_socket().display()
+            ),
+        }
+    }
+
+    fn memif_socket(&self) -> PathBuf {
+        self.folder.join("memif")
+    }
+
+    /// The `--vdev` texts of the process at the far ends of both ports.
+    #[must_use]
+    pub fn memif_far_ends(&self) -> [String; 2] {
+        [0, 1].map(|port| {
+            let socket = self.memif_socket();
+            format!(
+                "net_memif{port},role=client,id={port},socket={},socket-abstract=no",
+                socket.display()
+            )
+        })
     }
 
     /// The policy, compiled with a seed of its own.

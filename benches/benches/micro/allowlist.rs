@@ -8,7 +8,7 @@ use loadlock_packet::{Ingress, SegmentId, Side, parse};
 use std::hint::black_box;
 
 /// Keys looked up in turn, of clients far apart.
-const KEYS: u32 = 1024;
+const KEYS: u32 = 1 << 16;
 
 /// By number of rules.
 pub fn benches(criterion: &mut Criterion) {

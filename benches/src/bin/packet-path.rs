@@ -79,8 +79,6 @@ fn run(class: Class) -> io::Result<()> {
     let [a, b] = sides;
     let (a, b) = (a?, b?);
     let sides = [views(&a), views(&b)];
-    // The worker reads the policy's header when the policy changes, and allocates for it; no packet does.
-    path.burst(Side::A, &[]);
     if class.established() {
         measured(&mut path, &sides);
     }
