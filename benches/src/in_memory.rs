@@ -48,8 +48,8 @@ pub struct Dimensioning {
     pub mode: Mode,
     /// The allowlist.
     pub rules: Vec<RuleEntry>,
-    /// Conversations that the table for the load's family holds.
-    pub capacity: usize,
+    /// Conversations that the tables hold.
+    pub capacity: Capacity,
     /// Records that the event ring holds, a power of two.
     pub ring_events: usize,
     /// Whether the tables lie on hugepages, where there are some.
@@ -91,11 +91,15 @@ impl Path {
         let image = compile(dimensioning, 1)?;
         control.publish(&image).map_err(io::Error::other)?;
         let worker = dataplane.take_workers().pop().ok_or_else(|| io::Error::other("no worker"))?;
-        let capacity = Capacity { narrow: dimensioning.capacity, wide: dimensioning.capacity };
         let mut path = Self {
             worker,
             control,
-            pipeline: Pipeline::new(capacity, &TIMEOUTS, SEED, dimensioning.hugepages)?,
+            pipeline: Pipeline::new(
+                dimensioning.capacity,
+                &TIMEOUTS,
+                SEED,
+                dimensioning.hugepages,
+            )?,
             tally: BurstTally::new(),
             verdicts: [Verdict::Deny(DropReason::NoRule); BURST_FRAMES_MAX],
             now_ns: START_NS,

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
+use loadlock_benches::hugepages::Hugepages;
 use loadlock_benches::in_memory::{BURST, Dimensioning, Path};
 use loadlock_benches::load::{Frames, frame, renumber, rules};
 use loadlock_exchange::Mode;
 use loadlock_packet::Side;
+use loadlock_pipeline::Capacity;
 
 /// Bursts made ready at a time: their frames stay in the second cache.
 const READY: usize = 64;
@@ -36,15 +38,15 @@ impl Feed {
     }
 }
 
-fn path(capacity: usize) -> Path {
+fn path(narrow: usize) -> Path {
     Path::new(&Dimensioning {
         mode: Mode::Enforce,
         rules: rules(Frames::Short, u32::MAX / 2, 1).expect("a rule for all"),
-        capacity,
+        capacity: Capacity { narrow, wide: 1024 },
         ring_events: 1024,
         hugepages: true,
     })
-    .expect("a path; are there hugepages?")
+    .expect("memory for a path")
 }
 
 /// A step of xorshift (Marsaglia).
@@ -57,6 +59,9 @@ fn random(state: &mut u32) -> u32 {
 
 /// By size and share of the capacity in use.
 pub fn benches(criterion: &mut Criterion) {
+    // The largest table, and the exchange.
+    let _hugepages = Hugepages::for_bytes((2 << 23) * 96 + (64 << 20))
+        .map_err(|error| eprintln!("flow-table: on ordinary pages, and slower: {error}"));
     let mut group = criterion.benchmark_group("flow-table");
     group.throughput(Throughput::Elements((READY * BURST) as u64));
     let mut feed = Feed::new();

@@ -7,13 +7,14 @@ use loadlock_benches::in_memory::{BURST, Dimensioning, Path, compile, frames};
 use loadlock_benches::load::{Frames, rules};
 use loadlock_exchange::Mode;
 use loadlock_packet::Side;
+use loadlock_pipeline::Capacity;
 
 /// With 100,000 rules.
 pub fn benches(criterion: &mut Criterion) {
     let dimensioning = Dimensioning {
         mode: Mode::Enforce,
         rules: rules(Frames::Short, BURST as u32, 100_000).expect("rules of the load"),
-        capacity: 65_536,
+        capacity: Capacity { narrow: 65_536, wide: 1024 },
         ring_events: 65_536,
         hugepages: true,
     };
