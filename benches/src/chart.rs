@@ -105,10 +105,12 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Run;
 
     #[test]
     fn every_program_has_its_bar() {
-        let runs = [("loadlock".to_owned(), vec![1e6]), ("a < b".to_owned(), vec![2e6])];
+        let run = |pps| vec![Run { pps, cpu_taken_away: 0.0 }];
+        let runs = [("loadlock".to_owned(), run(1e6)), ("a < b".to_owned(), run(2e6))];
         let comparison = Comparison::of("flows", (1_048_576, "frames"), 100_000, &runs);
         let svg = svg(&[&comparison], "here").unwrap();
         assert_eq!(svg.matches("<rect").count(), 3);

@@ -32,22 +32,27 @@ impl Hugepages {
         let wanted = bytes.div_ceil(PAGE_BYTES);
         let before = count()?;
         let reservation = Self { before };
-        // The kernel gives what it finds without moving much; asked again it looks further.
-        for _ in 0..5 {
+        // The kernel gives what it finds in one piece. If that isn't enough, memory is compacted, then freed of cached files.
+        for help in [
+            None,
+            Some(("compact_memory", "1")),
+            Some(("drop_caches", "1")),
+            Some(("compact_memory", "1")),
+        ] {
+            if let Some((file, value)) = help {
+                fs::write(format!("/proc/sys/vm/{file}"), value)?;
+            }
+            fs::write(COUNT, wanted.max(before).to_string()).map_err(|error| {
+                io::Error::new(error.kind(), format!("{COUNT}: {error}; run this as root"))
+            })?;
             if count()? >= wanted {
                 return Ok(reservation);
             }
-            fs::write(COUNT, wanted.to_string()).map_err(|error| {
-                io::Error::new(error.kind(), format!("{COUNT}: {error}; run this as root"))
-            })?;
         }
         let found = count()?;
-        if found >= wanted {
-            return Ok(reservation);
-        }
         Err(io::Error::other(format!(
-            "the kernel gave {found} of the {wanted} hugepages that are needed: free memory, write 3 to \
-             /proc/sys/vm/drop_caches, or measure less"
+            "the kernel gave {found} of the {wanted} hugepages that are needed: end what holds memory, or measure \
+             less"
         )))
     }
 }

@@ -246,6 +246,12 @@ impl Dataplane {
         }
     }
 
+    /// As [`Process::cpu_taken_away`], of the worker.
+    #[must_use]
+    pub fn cpu_taken_away(&self) -> f64 {
+        self.process.cpu_taken_away()
+    }
+
     /// Both ports' figures together.
     #[must_use]
     pub fn tally(&self) -> PortTally {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::load::{Load, allowed_pairs};
 use crate::process::Process;
+use crate::report::Run;
 
 /// Where Debian's `openvswitch-switch-dpdk` puts the daemon.
 const VSWITCHD: &str = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk";
@@ -40,7 +41,7 @@ pub fn installed() -> bool {
 ///
 /// # Errors
 /// It can't start, doesn't take a port or a rule, or forwards less than it receives.
-pub fn run(rules: Rules, load: &Load, seconds: u32, folder: &Path) -> io::Result<f64> {
+pub fn run(rules: Rules, load: &Load, seconds: u32, folder: &Path) -> io::Result<Run> {
     let switch = Switch::start(load, folder)?;
     let flows = folder.join("ovs-flows");
     fs::write(&flows, flow_table(rules, load)?)?;
@@ -56,7 +57,8 @@ pub fn run(rules: Rules, load: &Load, seconds: u32, folder: &Path) -> io::Result
         let why = format!("{received} frames received, {sent} sent; rules {rules:?}");
         return Err(io::Error::other(why));
     }
-    Ok(sent as f64 / elapsed.as_secs_f64())
+    let pps = sent as f64 / elapsed.as_secs_f64();
+    Ok(Run { pps, cpu_taken_away: switch.process.cpu_taken_away() })
 }
 
 fn flow_table(rules: Rules, load: &Load) -> io::Result<String> {
@@ -107,7 +109,7 @@ struct Counters {
 struct Switch {
     folder: PathBuf,
     // In this order they end: the switch before its database.
-    _switch: Process,
+    process: Process,
     _database: Process,
 }
 
@@ -166,7 +168,7 @@ impl Switch {
             arguments.extend([port(number, path), format!("ofport_request={number}")]);
         }
         vsctl(&arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
-        Ok(Self { folder, _switch: switch, _database: server })
+        Ok(Self { folder, process: switch, _database: server })
     }
 
     fn tool(&self, program: &str, arguments: &[&str], file: Option<&Path>) -> io::Result<String> {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use crate::load::Load;
-use crate::report::MACSWAP;
+use crate::report::{MACSWAP, Run};
 use crate::{ovs, testpmd};
 
 /// One program in one of its ways to forward.
@@ -67,7 +67,7 @@ impl Peer {
     ///
     /// # Errors
     /// It can't start or prints no figures.
-    pub fn run(self, load: &Load, seconds: u32, folder: &Path) -> io::Result<f64> {
+    pub fn run(self, load: &Load, seconds: u32, folder: &Path) -> io::Result<Run> {
         match self {
             Self::Macswap => testpmd::run("macswap", load, seconds, folder),
             Self::Io => testpmd::run("io", load, seconds, folder),

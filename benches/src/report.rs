@@ -47,6 +47,18 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
+/// One run of a program.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Run {
+    /// Packets per second.
+    pub pps: f64,
+    /// As [`crate::process::Process::cpu_taken_away`].
+    pub cpu_taken_away: f64,
+}
+
+/// A share of the CPU above which a figure says more about the machine than about the program.
+const DISTURBED: f64 = 0.02;
+
 /// One program's runs of a case.
 #[derive(Clone, Debug, Serialize)]
 pub struct Program {
@@ -58,6 +70,8 @@ pub struct Program {
     pub ratio_to_macswap: Option<Spread>,
     /// To the case's first program, run by run.
     pub ratio_to_first: Spread,
+    /// The share of the worst run's time in which something else had the CPU.
+    pub cpu_taken_away_max: f64,
 }
 
 /// Figures of one case: programs that ran alternately.
@@ -79,24 +93,25 @@ pub struct Comparison {
     pub programs: Vec<Program>,
 }
 
-/// Names and packets per second of each run.
-pub type Runs = [(String, Vec<f64>)];
+/// Names, and each run.
+pub type Runs = [(String, Vec<Run>)];
 
 impl Comparison {
     /// From alternating runs.
     #[must_use]
     pub fn of(case: &str, (flows, frames): (u32, &'static str), rules: u32, runs: &Runs) -> Self {
-        let ratio = |to: &[f64], of: &[f64]| {
-            Spread::of(&of.iter().zip(to).map(|(of, to)| of / to).collect::<Vec<_>>())
+        let ratio = |to: &[Run], of: &[Run]| {
+            Spread::of(&of.iter().zip(to).map(|(of, to)| of.pps / to.pps).collect::<Vec<_>>())
         };
         let macswap = runs.iter().find(|(name, _)| name == MACSWAP);
         let programs: Vec<Program> = runs
             .iter()
             .map(|(name, values)| Program {
                 name: name.clone(),
-                pps: Spread::of(values),
+                pps: Spread::of(&values.iter().map(|run| run.pps).collect::<Vec<_>>()),
                 ratio_to_macswap: macswap.map(|(_, macswap)| ratio(macswap, values)),
                 ratio_to_first: ratio(&runs[0].1, values),
+                cpu_taken_away_max: values.iter().map(|run| run.cpu_taken_away).fold(0.0, f64::max),
             })
             .collect();
         Self {
@@ -117,13 +132,21 @@ impl Comparison {
             "{}: {} flows, {}, {} rules; median (min–max) of {} runs\n",
             self.case, self.flows, self.frames, self.rules, self.runs
         );
-        for Program { name, pps, ratio_to_macswap, ratio_to_first } in &self.programs {
+        for program in &self.programs {
+            let Program { name, pps, ratio_to_macswap, ratio_to_first, cpu_taken_away_max } =
+                program;
             let to_macswap = ratio_to_macswap.map_or(String::new(), |ratio| ratio.text(1.0, 3));
             text += &format!(
                 "  {name:<28} {:>22} Mpps   {to_macswap:>20} × macswap   {:>20} × first\n",
                 pps.text(1e6, 2),
                 ratio_to_first.text(1.0, 3),
             );
+            if *cpu_taken_away_max > DISTURBED {
+                text += &format!(
+                    "    disturbed: other programs had its CPU for {:.0} % of a run; end them and measure again\n",
+                    cpu_taken_away_max * 100.0
+                );
+            }
         }
         text
     }
@@ -141,7 +164,9 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_run_by_run() {
-        let runs = [("loadlock".to_owned(), vec![1.0, 6.0]), (MACSWAP.to_owned(), vec![2.0, 8.0])];
+        let run = |pps| Run { pps, cpu_taken_away: 0.0 };
+        let ours = ("loadlock".to_owned(), vec![run(1.0), run(6.0)]);
+        let runs = [ours, (MACSWAP.to_owned(), vec![run(2.0), run(8.0)])];
         let comparison = Comparison::of("case", (4, "frames"), 1, &runs);
         let ratio = comparison.ratio_to_macswap.unwrap();
         assert_eq!((ratio.min, ratio.median, ratio.max), (0.5, 0.625, 0.75));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::load::Load;
 use crate::process::Process;
+use crate::report::{Run, median};
 
 /// The program, from Debian's `dpdk`.
 const PROGRAM: &str = "dpdk-testpmd";
@@ -22,7 +23,7 @@ pub fn installed() -> bool {
 ///
 /// # Errors
 /// It isn't installed (`apt-get install dpdk`), can't start, or prints no figures.
-pub fn run(mode: &str, load: &Load, seconds: u32, folder: &Path) -> io::Result<f64> {
+pub fn run(mode: &str, load: &Load, seconds: u32, folder: &Path) -> io::Result<Run> {
     let mut command = Command::new(PROGRAM);
     let vdev = |index: u32, path: &Path| {
         format!("net_pcap{index},rx_pcap={},infinite_rx=1", path.display())
@@ -42,7 +43,8 @@ pub fn run(mode: &str, load: &Load, seconds: u32, folder: &Path) -> io::Result<f
     let rates = process.wait_for("testpmd's figures", time, || {
         Ok(Some(rates(&std::fs::read_to_string(&log)?)).filter(|rates| rates.len() >= wanted))
     })?;
-    Ok(crate::report::median(rates[1..wanted].to_vec()))
+    let pps = median(rates[1..wanted].to_vec());
+    Ok(Run { pps, cpu_taken_away: process.cpu_taken_away() })
 }
 
 /// Rates of each report: the sum of both ports' `Rx-pps`.

@@ -10,7 +10,7 @@ use super::{Bench, Figures};
 use crate::load::{Frames, Load, rules};
 use crate::loadlock::{Dataplane, Observed, Setup};
 use crate::peers::Peer;
-use crate::report::{Comparison, Runs};
+use crate::report::{Comparison, Run, Runs};
 
 /// The name of [`super::Case::Flows`] in figures.
 pub const FLOWS_CASE: &str = "flows";
@@ -24,7 +24,7 @@ const CAPACITY_NEW: u32 = 1024;
 /// A program that takes its turn.
 struct Contender<'a> {
     name: String,
-    run: Box<dyn Fn() -> io::Result<f64> + 'a>,
+    run: Box<dyn Fn() -> io::Result<Run> + 'a>,
 }
 
 impl<'a> Contender<'a> {
@@ -46,7 +46,8 @@ impl<'a> Contender<'a> {
             dataplane.wait_for_flows(wait_for_flows)?;
             // Until the load runs evenly: caches, ageing, reports of the conversations' beginnings.
             dataplane.observe(Duration::from_millis(200));
-            figure(&dataplane.observe(Duration::from_secs(u64::from(bench.seconds))))
+            let pps = figure(&dataplane.observe(Duration::from_secs(u64::from(bench.seconds))))?;
+            Ok(Run { pps, cpu_taken_away: dataplane.cpu_taken_away() })
         };
         Self { name: name.to_owned(), run: Box::new(run) }
     }
@@ -57,7 +58,7 @@ impl<'a> Contender<'a> {
     }
 }
 
-fn alternate(runs: usize, contenders: &[Contender<'_>]) -> io::Result<Vec<(String, Vec<f64>)>> {
+fn alternate(runs: usize, contenders: &[Contender<'_>]) -> io::Result<Vec<(String, Vec<Run>)>> {
     let mut figures: Vec<_> =
         contenders.iter().map(|contender| (contender.name.clone(), Vec::new())).collect();
     for _ in 0..runs {
