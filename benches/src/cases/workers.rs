@@ -10,7 +10,7 @@ use super::compared::FLOWS;
 use super::{Bench, Figures};
 use crate::load::Frames;
 use crate::loadlock::{Dataplane, Setup};
-use crate::report::Spread;
+use crate::report::{Run, Spread};
 
 /// Figures of [`super::Case::Workers`].
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +25,8 @@ pub struct Workers {
     two_pps: Spread,
     /// The latter to the former, run by run.
     ratio: Spread,
+    /// The share of the worst run's time in which something else had a worker's CPU.
+    cpu_taken_away_max: f64,
 }
 
 /// [`super::Case::Workers`]: two processes with a worker each, one on CPU 0 and one on CPU 1, since two CPUs leave none for the
@@ -45,6 +47,9 @@ pub fn workers(bench: &Bench, found: &mut dyn FnMut(Figures)) -> io::Result<()> 
         one.push(together(&[&second], bench.seconds)?);
         two.push(together(&[&first, &second], bench.seconds)?);
     }
+    let runs: Vec<Run> = one.iter().chain(&two).copied().collect();
+    let pps = |runs: &[Run]| runs.iter().map(|run| run.pps).collect::<Vec<_>>();
+    let (one, two) = (pps(&one), pps(&two));
     let ratios: Vec<f64> = one.iter().zip(&two).map(|(one, two)| two / one).collect();
     found(Figures::Workers(Workers {
         case: "workers",
@@ -54,19 +59,20 @@ pub fn workers(bench: &Bench, found: &mut dyn FnMut(Figures)) -> io::Result<()> 
         one_pps: Spread::of(&one),
         two_pps: Spread::of(&two),
         ratio: Spread::of(&ratios),
+        cpu_taken_away_max: runs.iter().map(|run| run.cpu_taken_away).fold(0.0, f64::max),
     }));
     super::compared::remove(&load)
 }
 
 /// Packets per second of all that run at the same time.
-fn together(setups: &[&Setup], seconds: u32) -> io::Result<f64> {
+fn together(setups: &[&Setup], seconds: u32) -> io::Result<Run> {
     let mut dataplanes = Vec::new();
     for setup in setups {
         let mut dataplane = Dataplane::start(setup)?;
         dataplane.wait_for_flows(setup.load.flows)?;
         dataplanes.push(dataplane);
     }
-    std::thread::scope(|scope| {
+    let pps = std::thread::scope(|scope| {
         let observed: Vec<_> = dataplanes
             .iter_mut()
             .map(|dataplane| {
@@ -78,8 +84,10 @@ fn together(setups: &[&Setup], seconds: u32) -> io::Result<f64> {
         let pps = observed.into_iter().map(|thread| {
             thread.join().unwrap_or_else(|_| Err(io::Error::other("the measuring thread died")))
         });
-        pps.sum()
-    })
+        pps.sum::<io::Result<f64>>()
+    })?;
+    let taken_away = dataplanes.iter().map(Dataplane::cpu_taken_away);
+    Ok(Run { pps, cpu_taken_away: taken_away.fold(0.0, f64::max) })
 }
 
 impl Workers {
@@ -87,13 +95,14 @@ impl Workers {
     #[must_use]
     pub fn text(&self) -> String {
         format!(
-            "workers: {} flows, {} rules; median (min–max) of {} runs\n  one {} Mpps, two {} Mpps, ratio {}\n",
+            "workers: {} flows, {} rules; median (min–max) of {} runs\n  one {} Mpps, two {} Mpps, ratio {}; other programs had a worker's CPU for up to {:.0} % of a run\n",
             self.flows,
             self.rules,
             self.runs,
             self.one_pps.text(1e6, 2),
             self.two_pps.text(1e6, 2),
-            self.ratio.text(1.0, 3)
+            self.ratio.text(1.0, 3),
+            self.cpu_taken_away_max * 100.0,
         )
     }
 }
