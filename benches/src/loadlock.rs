@@ -1,140 +1,344 @@
 //! Our dataplane on the same captures, with this program in control's place.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use loadlock_exchange::{
-    ControlExchange, DataplaneState, Infrastructure, Mode, PolicyImage, PortTally, SegmentPolicy,
-    WorkerCounter, seed,
+    ControlExchange, DataplaneState, Infrastructure, Mode, PolicyImage, PortTally, RuleEntry,
+    SegmentPolicy, WORKER_COUNTERS, WorkerCounter, seed,
 };
 use loadlock_settings::Settings;
 
-use crate::load::{Load, rules};
+use crate::load::Load;
 use crate::process::Process;
 
-/// What one run gave.
-#[derive(Clone, Copy, Debug)]
-pub struct Run {
-    /// Packets per second that were received, judged and forwarded.
-    pub packets_per_second: f64,
-    /// Conversations in the flow table.
-    pub flows: u64,
+/// Where the dataplane's frames come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// The load's captures, over and over; what is sent vanishes.
+    Captures,
+    /// Another process, over shared memory.
+    Memif,
 }
 
-fn settings_text(load: &Load, folder: &Path, rules: u32) -> String {
-    let Load { flows, side_a, side_b } = load;
-    format!(
-        r#"[dataplane]
-main_core = 0
-worker_cores = [1]
+/// How the dataplane is started. [`Setup::established`] is what most cases measure.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The program.
+    pub dataplane: PathBuf,
+    /// What the ports receive.
+    pub load: Load,
+    /// From where.
+    pub ports: Ports,
+    /// The compiled rules.
+    pub rules: Vec<RuleEntry>,
+    /// Mode of the one segment.
+    pub mode: Mode,
+    /// Conversations that a flow table holds.
+    pub capacity: u32,
+    /// One burst in this many is timed.
+    pub latency_sample_bursts: u32,
+    /// CPU of the worker, 0 or 1; the main thread, which sleeps, has the other.
+    pub worker_core: u16,
+    /// Where configuration, exchange and log lie; no two running dataplanes share it.
+    pub folder: PathBuf,
+}
+
+impl Setup {
+    /// An enforced allowlist, and a flow table that holds every conversation of the load.
+    #[must_use]
+    pub fn established(
+        dataplane: &Path,
+        load: &Load,
+        rules: Vec<RuleEntry>,
+        folder: &Path,
+    ) -> Self {
+        Self {
+            dataplane: dataplane.to_owned(),
+            load: load.clone(),
+            ports: Ports::Captures,
+            rules,
+            mode: Mode::Enforce,
+            capacity: load.conversations().max(65_536),
+            latency_sample_bursts: 64,
+            worker_core: 1,
+            folder: folder.to_owned(),
+        }
+    }
+
+    fn exchange(&self) -> PathBuf {
+        self.folder.join("exchange")
+    }
+
+    fn settings_text(&self) -> String {
+        let (narrow, wide) =
+            if self.load.frames.narrow() { (self.capacity, 1024) } else { (1024, self.capacity) };
+        format!(
+            r#"[dataplane]
+main_core = {main_core}
+worker_cores = [{worker_core}]
 file_prefix = "loadlock-bench"
 mbufs = {mbufs}
 policy_wait_ms = 600000
+latency_sample_bursts = {sample}
 [exchange]
 path = "{exchange}"
 rule_capacity = {rules}
 [flows]
-narrow_capacity = {capacity}
+narrow_capacity = {narrow}
+wide_capacity = {wide}
 midstream_grace_s = 86400
 [[port]]
 name = "a"
-device = "net_pcap"
-options = {{ rx_pcap = "{a}", infinite_rx = true }}
+{port_a}
 [[port]]
 name = "b"
-device = "net_pcap"
-options = {{ rx_pcap = "{b}", infinite_rx = true }}
+{port_b}
 [[segment]]
 name = "bench"
 side_a = "a"
 side_b = "b"
 mode = "enforce"
 [control]
-core = 0
+core = {main_core}
 "#,
-        mbufs = 2 * flows + 40_000,
-        exchange = folder.join("exchange").display(),
-        rules = rules.max(1024),
-        capacity = (*flows).max(65_536),
-        a = side_a.display(),
-        b = side_b.display(),
-    )
+            main_core = 1 - self.worker_core,
+            worker_core = self.worker_core,
+            mbufs = self.load.mbufs(),
+            sample = self.latency_sample_bursts,
+            exchange = self.exchange().display(),
+            rules = self.rules.len().max(1024),
+            port_a = self.port_text(0),
+            port_b = self.port_text(1),
+        )
+    }
+
+    fn port_text(&self, port: usize) -> String {
+        match self.ports {
+            Ports::Captures => {
+                let capture = [&self.load.side_a, &self.load.side_b][port].display();
+                format!(
+                    "device = \"net_pcap\"\noptions = {{ rx_pcap = \"{capture}\", infinite_rx = true }}"
+                )
+            }
+            Ports::Memif => format!(
+                "device = \"net_memif\"\noptions = {{ role = \"server\", id = {port}, socket = \"{}\", socket-abstract = false }}",
+                self.memif_socket().display()
+            ),
+        }
+    }
+
+    fn memif_socket(&self) -> PathBuf {
+        self.folder.join("memif")
+    }
+
+    /// The `--vdev` texts of the process at the far ends of both ports.
+    #[must_use]
+    pub fn memif_far_ends(&self) -> [String; 2] {
+        [0, 1].map(|port| {
+            let socket = self.memif_socket();
+            format!(
+                "net_memif{port},role=client,id={port},socket={},socket-abstract=no",
+                socket.display()
+            )
+        })
+    }
+
+    /// The policy, compiled with a seed of its own.
+    ///
+    /// # Errors
+    /// It doesn't fit the exchange.
+    pub fn compile(&self, version: u64) -> io::Result<PolicyImage> {
+        let infrastructure =
+            Infrastructure { arp: true, neighbour_discovery: true, link_local: true };
+        let segment = SegmentPolicy { mode: self.mode, infrastructure };
+        let capacity = self.rules.len().max(1024);
+        PolicyImage::compile(version, &[segment], &self.rules, seed()?, capacity)
+            .map_err(io::Error::other)
+    }
 }
 
-/// Runs `dataplane` for `seconds` with an enforced allowlist of `rule_count` rules that permits the load.
-///
-/// # Errors
-/// It can't start, or doesn't forward everything.
-pub fn run(
-    dataplane: &Path,
-    load: &Load,
-    rule_count: u32,
-    seconds: u32,
-    folder: &Path,
-) -> io::Result<Run> {
-    let config = folder.join("loadlock.toml");
-    std::fs::write(&config, settings_text(load, folder, rule_count))?;
-    let settings = Settings::load(&config).map_err(io::Error::other)?;
-    let mut command = Command::new(dataplane);
-    command.arg("--config").arg(&config);
-    let mut process = Process::start(command, &folder.join("loadlock.log"))?;
-    let path = settings.exchange.path.clone();
-    let mut exchange = process.wait_for("the exchange", Duration::from_secs(60), || {
-        Ok(ControlExchange::attach(&path, settings.dimensions()).ok())
-    })?;
-    let entries = rules(load.flows, rule_count)?;
-    let segment = SegmentPolicy {
-        mode: Mode::Enforce,
-        infrastructure: Infrastructure { arp: true, neighbour_discovery: true, link_local: true },
-    };
-    let image =
-        PolicyImage::compile(1, &[segment], &entries, seed()?, settings.dimensions().rule_capacity)
-            .map_err(io::Error::other)?;
-    exchange.publish(&image).map_err(io::Error::other)?;
-    process.wait_for("the workers", Duration::from_secs(120), || {
-        Ok((exchange.dataplane().state == DataplaneState::Running).then_some(()))
-    })?;
-    // Until every conversation is in the table.
-    let wanted = u64::from(load.flows);
-    process.wait_for("all conversations", Duration::from_secs(60), || {
-        drain(&mut exchange);
-        Ok((exchange.worker_value(0, WorkerCounter::FlowsNarrow) >= wanted).then_some(()))
-    })?;
-    measure(&mut exchange, seconds)
+/// A running dataplane. It ends when this goes out of scope.
+pub struct Dataplane {
+    /// Control's end.
+    pub exchange: ControlExchange,
+    process: Process,
 }
 
-fn drain(exchange: &mut ControlExchange) {
+impl Dataplane {
+    /// Starts the dataplane and returns when it waits for a policy, with everything loaded.
+    ///
+    /// # Errors
+    /// It can't start; the message has what it printed.
+    pub fn waiting(setup: &Setup) -> io::Result<Self> {
+        // What the last run left would be adopted, its policy too.
+        match std::fs::remove_file(setup.exchange()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let config = setup.folder.join("loadlock.toml");
+        std::fs::write(&config, setup.settings_text())?;
+        let settings = Settings::load(&config).map_err(io::Error::other)?;
+        let mut command = Command::new(&setup.dataplane);
+        command.arg("--config").arg(&config);
+        let mut process = Process::start(command, &setup.folder.join("loadlock.log"))?;
+        let path = settings.exchange.path.clone();
+        let exchange = process.wait_for("the dataplane", Duration::from_secs(120), || {
+            let attached = ControlExchange::attach(&path, settings.dimensions()).ok();
+            Ok(attached.filter(|exchange| exchange.dataplane().state == DataplaneState::Waiting))
+        })?;
+        Ok(Self { exchange, process })
+    }
+
+    /// Starts the dataplane, publishes the policy and returns when the worker runs.
+    ///
+    /// # Errors
+    /// As [`Dataplane::waiting`].
+    pub fn start(setup: &Setup) -> io::Result<Self> {
+        let image = setup.compile(1)?;
+        let mut dataplane = Self::waiting(setup)?;
+        let Self { exchange, process } = &mut dataplane;
+        exchange.publish(&image).map_err(io::Error::other)?;
+        process.wait_for("the worker", Duration::from_secs(20), || {
+            Ok((exchange.dataplane().state == DataplaneState::Running).then_some(()))
+        })?;
+        Ok(dataplane)
+    }
+
+    /// Ends the process and hands over control's end, on which nothing changes any more.
+    #[must_use]
+    pub fn stop(self) -> ControlExchange {
+        drop(self.process);
+        self.exchange
+    }
+
+    /// Waits until `wanted` conversations are in the flow table.
+    ///
+    /// # Errors
+    /// They aren't after a minute.
+    pub fn wait_for_flows(&mut self, wanted: u32) -> io::Result<()> {
+        let Self { exchange, process } = self;
+        process.wait_for("all conversations", Duration::from_secs(60), || {
+            drain(exchange);
+            let values = exchange.worker_values(0);
+            let flows = values[WorkerCounter::FlowsNarrow as usize]
+                + values[WorkerCounter::FlowsWide as usize];
+            Ok((flows >= u64::from(wanted)).then_some(()))
+        })
+    }
+
+    /// Lets it run for `duration`, with its events drained, and returns what happened meanwhile.
+    pub fn observe(&mut self, duration: Duration) -> Observed {
+        let (start, tally, values) = (Instant::now(), self.tally(), self.values());
+        while start.elapsed() < duration {
+            drain(&mut self.exchange);
+            std::thread::sleep(Duration::from_millis(50).min(duration));
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        Observed {
+            seconds,
+            before: tally,
+            after: self.tally(),
+            values,
+            values_after: self.values(),
+        }
+    }
+
+    /// As [`Process::cpu_taken_away`], of the worker.
+    #[must_use]
+    pub fn cpu_taken_away(&self) -> f64 {
+        self.process.cpu_taken_away()
+    }
+
+    /// Both ports' figures together.
+    #[must_use]
+    pub fn tally(&self) -> PortTally {
+        tally(&self.exchange)
+    }
+
+    /// The worker's counters.
+    #[must_use]
+    pub fn values(&self) -> [u64; WORKER_COUNTERS] {
+        self.exchange.worker_values(0)
+    }
+}
+
+/// Both ports' figures together.
+#[must_use]
+pub fn tally(exchange: &ControlExchange) -> PortTally {
+    let mut sum = PortTally::default();
+    sum.add(&exchange.port_tally(0));
+    sum.add(&exchange.port_tally(1));
+    sum
+}
+
+/// Takes all events of all rings; returns how many.
+pub fn drain(exchange: &mut ControlExchange) -> u64 {
+    let mut taken = 0;
     for events in &mut exchange.events {
-        while events.next_record().is_some() {}
+        while events.next_record().is_some() {
+            taken += 1;
+        }
         events.release();
     }
+    taken
 }
 
-fn measure(exchange: &mut ControlExchange, seconds: u32) -> io::Result<Run> {
-    let both = |exchange: &ControlExchange| {
-        let mut sum = PortTally::default();
-        sum.add(&exchange.port_tally(0));
-        sum.add(&exchange.port_tally(1));
-        sum
-    };
-    let (start, before) = (Instant::now(), both(exchange));
-    while start.elapsed() < Duration::from_secs(u64::from(seconds)) {
-        drain(exchange);
-        std::thread::sleep(Duration::from_millis(50));
+/// What happened in a time.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    seconds: f64,
+    before: PortTally,
+    after: PortTally,
+    values: [u64; WORKER_COUNTERS],
+    values_after: [u64; WORKER_COUNTERS],
+}
+
+impl Observed {
+    /// By how much a counter grew.
+    #[must_use]
+    pub fn counted(&self, counter: WorkerCounter) -> u64 {
+        self.values_after[counter as usize] - self.values[counter as usize]
     }
-    let (elapsed, after) = (start.elapsed(), both(exchange));
-    let received = after.received_packets - before.received_packets;
-    let forwarded = after.forwarded_packets - before.forwarded_packets;
-    if received != forwarded {
-        let reasons: Vec<u64> = after.dropped.to_vec();
-        return Err(io::Error::other(format!(
-            "{received} received, {forwarded} forwarded; dropped by reason: {reasons:?}"
-        )));
+
+    /// Frames received.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.after.received_packets - self.before.received_packets
     }
-    Ok(Run {
-        packets_per_second: forwarded as f64 / elapsed.as_secs_f64(),
-        flows: exchange.worker_value(0, WorkerCounter::FlowsNarrow),
-    })
+
+    /// Frames forwarded a second, if every received one was.
+    ///
+    /// # Errors
+    /// Some weren't; they are named by reason. A dropped frame is cheap, so its rate isn't one of forwarding.
+    pub fn forwarded_pps(&self) -> io::Result<f64> {
+        let forwarded = self.after.forwarded_packets - self.before.forwarded_packets;
+        if self.received() != forwarded {
+            return Err(self.unlike("forwarded", forwarded));
+        }
+        Ok(forwarded as f64 / self.seconds)
+    }
+
+    /// Frames denied a second, if every received one was.
+    ///
+    /// # Errors
+    /// Some were forwarded.
+    pub fn denied_pps(&self) -> io::Result<f64> {
+        let dropped = self.after.dropped_packets() - self.before.dropped_packets();
+        if self.received() != dropped {
+            return Err(self.unlike("dropped", dropped));
+        }
+        Ok(dropped as f64 / self.seconds)
+    }
+
+    fn unlike(&self, what: &str, packets: u64) -> io::Error {
+        io::Error::other(format!(
+            "of {} frames received in the measured time {packets} were {what}, and all should have been; dropped by reason \
+             since start: {:?}",
+            self.received(),
+            self.after.dropped
+        ))
+    }
 }

@@ -23,6 +23,21 @@ impl Process {
         Ok(Self { child: command.spawn()?, log: log.to_owned() })
     }
 
+    /// The share of its time that its busiest thread wanted to run and couldn't, because something else had its CPU. A forwarder
+    /// polls without a pause, so that this is what a figure of it lacks.
+    #[must_use]
+    pub fn cpu_taken_away(&self) -> f64 {
+        let folder = format!("/proc/{}/task", self.child.id());
+        let threads = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let times = threads.filter_map(|thread| {
+            // Time running and time waiting for a CPU, in ns (Documentation/scheduler/sched-stats.rst).
+            let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            let mut words = text.split_whitespace().map(str::parse::<u64>);
+            Some((words.next()?.ok()?, words.next()?.ok()?))
+        });
+        times.max().map_or(0.0, |(ran, waited)| waited as f64 / (ran + waited).max(1) as f64)
+    }
+
     /// What it has printed so far.
     ///
     /// # Errors

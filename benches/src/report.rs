@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// Name of the program that ratios are told against.
+pub const MACSWAP: &str = "testpmd macswap";
+
 /// Median, least and most of several runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
@@ -23,6 +26,13 @@ impl Spread {
             max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
         }
     }
+
+    /// As `median (min–max)`, divided by `unit`.
+    #[must_use]
+    pub fn text(&self, unit: f64, decimals: usize) -> String {
+        let [median, min, max] = [self.median, self.min, self.max].map(|value| value / unit);
+        format!("{median:.decimals$} ({min:.decimals$}–{max:.decimals$})")
+    }
 }
 
 /// The median; of an even number the mean of the middle two.
@@ -37,62 +47,128 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-/// Figures of one load.
-#[derive(Debug, Serialize)]
-pub struct Line {
-    /// Conversations.
-    pub flows: u32,
-    /// Rules of the enforced allowlist.
-    pub rules: u32,
-    /// Runs of each program, alternating.
-    pub runs: usize,
-    /// Ours, packets per second.
-    pub loadlock_pps: Spread,
-    /// testpmd macswap, packets per second.
-    pub macswap_pps: Spread,
-    /// Ours by macswap's, pair by pair.
-    pub ratio_to_macswap: Spread,
+/// One run of a program.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Run {
+    /// Packets per second.
+    pub pps: f64,
+    /// As [`crate::process::Process::cpu_taken_away`].
+    pub cpu_taken_away: f64,
 }
 
-impl Line {
-    /// From runs in pairs.
+/// A share of the CPU above which a figure says more about the machine than about the program.
+const DISTURBED: f64 = 0.02;
+
+/// One program's runs of a case.
+#[derive(Clone, Debug, Serialize)]
+pub struct Program {
+    /// Which, and how it was set up where that differs within the case.
+    pub name: String,
+    /// Packets per second.
+    pub pps: Spread,
+    /// To testpmd macswap, run by run.
+    pub ratio_to_macswap: Option<Spread>,
+    /// To the case's first program, run by run.
+    pub ratio_to_first: Spread,
+    /// The share of the worst run's time in which something else had the CPU.
+    pub cpu_taken_away_max: f64,
+}
+
+/// Figures of one case: programs that ran alternately.
+#[derive(Clone, Debug, Serialize)]
+pub struct Comparison {
+    /// The case's name.
+    pub case: String,
+    /// Frames of each capture.
+    pub flows: u32,
+    /// What they are.
+    pub frames: &'static str,
+    /// Rules of Loadlock's allowlist; of the first program where they differ.
+    pub rules: u32,
+    /// Runs of each program.
+    pub runs: usize,
+    /// The first program's, which is Loadlock, to testpmd macswap, run by run.
+    pub ratio_to_macswap: Option<Spread>,
+    /// All programs, Loadlock first.
+    pub programs: Vec<Program>,
+}
+
+/// Names, and each run.
+pub type Runs = [(String, Vec<Run>)];
+
+impl Comparison {
+    /// From alternating runs.
     #[must_use]
-    pub fn of(flows: u32, rules: u32, loadlock: &[f64], macswap: &[f64]) -> Self {
-        let ratios: Vec<f64> =
-            loadlock.iter().zip(macswap).map(|(ours, peer)| ours / peer).collect();
+    pub fn of(case: &str, (flows, frames): (u32, &'static str), rules: u32, runs: &Runs) -> Self {
+        let ratio = |to: &[Run], of: &[Run]| {
+            Spread::of(&of.iter().zip(to).map(|(of, to)| of.pps / to.pps).collect::<Vec<_>>())
+        };
+        let macswap = runs.iter().find(|(name, _)| name == MACSWAP);
+        let programs: Vec<Program> = runs
+            .iter()
+            .map(|(name, values)| Program {
+                name: name.clone(),
+                pps: Spread::of(&values.iter().map(|run| run.pps).collect::<Vec<_>>()),
+                ratio_to_macswap: macswap.map(|(_, macswap)| ratio(macswap, values)),
+                ratio_to_first: ratio(&runs[0].1, values),
+                cpu_taken_away_max: values.iter().map(|run| run.cpu_taken_away).fold(0.0, f64::max),
+            })
+            .collect();
         Self {
+            case: case.to_owned(),
             flows,
+            frames,
             rules,
-            runs: loadlock.len(),
-            loadlock_pps: Spread::of(loadlock),
-            macswap_pps: Spread::of(macswap),
-            ratio_to_macswap: Spread::of(&ratios),
+            runs: runs[0].1.len(),
+            ratio_to_macswap: programs[0].ratio_to_macswap,
+            programs,
         }
     }
 
     /// For people.
     #[must_use]
     pub fn text(&self) -> String {
-        let mpps = |spread: Spread| {
-            let [median, min, max] = [spread.median, spread.min, spread.max].map(|pps| pps / 1e6);
-            format!("{median:.2} Mpps ({min:.2}–{max:.2})")
-        };
-        let Spread { median, min, max } = self.ratio_to_macswap;
-        format!(
-            "{:>8} flows, {} rules: loadlock {}, testpmd macswap {}, ratio {median:.3} ({min:.3}–{max:.3})",
-            self.flows,
-            self.rules,
-            mpps(self.loadlock_pps),
-            mpps(self.macswap_pps),
-        )
+        let mut text = format!(
+            "{}: {} flows, {}, {} rules; median (min–max) of {} runs\n",
+            self.case, self.flows, self.frames, self.rules, self.runs
+        );
+        for program in &self.programs {
+            let Program { name, pps, ratio_to_macswap, ratio_to_first, cpu_taken_away_max } =
+                program;
+            let to_macswap = ratio_to_macswap.map_or(String::new(), |ratio| ratio.text(1.0, 3));
+            text += &format!(
+                "  {name:<28} {:>22} Mpps   {to_macswap:>20} × macswap   {:>20} × first\n",
+                pps.text(1e6, 2),
+                ratio_to_first.text(1.0, 3),
+            );
+            if *cpu_taken_away_max > DISTURBED {
+                text += &format!(
+                    "    disturbed: other programs had its CPU for {:.0} % of a run; end them and measure again\n",
+                    cpu_taken_away_max * 100.0
+                );
+            }
+        }
+        text
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn medians() {
-        assert_eq!(super::median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(super::median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+
+    #[test]
+    fn ratios_are_taken_run_by_run() {
+        let run = |pps| Run { pps, cpu_taken_away: 0.0 };
+        let ours = ("loadlock".to_owned(), vec![run(1.0), run(6.0)]);
+        let runs = [ours, (MACSWAP.to_owned(), vec![run(2.0), run(8.0)])];
+        let comparison = Comparison::of("case", (4, "frames"), 1, &runs);
+        let ratio = comparison.ratio_to_macswap.unwrap();
+        assert_eq!((ratio.min, ratio.median, ratio.max), (0.5, 0.625, 0.75));
     }
 }

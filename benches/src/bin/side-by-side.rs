@@ -1,23 +1,30 @@
 //! `side-by-side`: Loadlock and its peers on the same captures, alternately, in one run.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use loadlock_benches::report::Line;
-use loadlock_benches::{load, loadlock, testpmd};
+use loadlock_benches::cases::{Bench, Case, Figures};
+use loadlock_benches::chart::svg;
+use loadlock_benches::hugepages::Hugepages;
+use loadlock_benches::load::mbufs;
+use loadlock_benches::machine::Machine;
+use loadlock_benches::peers::Peer;
+use loadlock_benches::report::Comparison;
 use serde::Serialize;
 
-/// Loadlock's dataplane against dpdk-testpmd in macswap mode: one worker core, 60-byte frames, `net_pcap` with
-/// `infinite_rx`, hugepages on.
+/// Loadlock's dataplane against its peers: one worker core, two `net_pcap` ports with `infinite_rx`, hugepages on.
 #[derive(Parser)]
 struct Arguments {
+    /// What to measure.
+    #[arg(long = "case", value_enum, value_delimiter = ',', default_value = "flows")]
+    cases: Vec<Case>,
     /// Conversations, one line of the table each.
-    #[arg(long, value_delimiter = ',', default_value = "4096")]
+    #[arg(long, value_delimiter = ',', default_value = "64,4096,65536,1048576")]
     flows: Vec<u32>,
-    /// Rules of the enforced allowlist.
-    #[arg(long, default_value_t = 1000)]
+    /// Rules of the allowlist.
+    #[arg(long, default_value_t = 100_000)]
     rules: u32,
     /// Runs of each program.
     #[arg(long, default_value_t = 5)]
@@ -25,30 +32,30 @@ struct Arguments {
     /// Seconds of each run.
     #[arg(long, default_value_t = 3)]
     seconds: u32,
+    /// 4,096 and 1,048,576 flows against testpmd macswap alone, in under a minute.
+    #[arg(long, conflicts_with_all = ["cases", "flows", "runs", "seconds"])]
+    quick: bool,
     /// Where to write the figures and facts of the machine.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Where to draw the chart of the case `flows`, as SVG.
+    #[arg(long, value_name = "FILE")]
+    chart: Option<PathBuf>,
     /// The dataplane to measure.
     #[arg(long, value_name = "FILE", default_value = "target/release/loadlock-dataplane")]
     dataplane: PathBuf,
 }
 
 #[derive(Serialize)]
-struct Machine {
-    processor: String,
-    kernel: String,
-    hugepages: String,
-}
-
-#[derive(Serialize)]
 struct Results {
     machine: Machine,
-    frame_bytes: usize,
-    lines: Vec<Line>,
+    seconds: u32,
+    skipped: Vec<String>,
+    cases: Vec<Figures>,
 }
 
 fn main() -> ExitCode {
-    match measure(&Arguments::parse()) {
+    match measure(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("side-by-side: {error}");
@@ -57,44 +64,45 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(arguments: &Arguments) -> io::Result<()> {
+fn measure(mut arguments: Arguments) -> io::Result<()> {
+    if arguments.quick {
+        arguments.flows = vec![4096, 1 << 20];
+        (arguments.runs, arguments.seconds) = (3, 1);
+    }
+    let machine = Machine::here();
     let folder = tempfile::Builder::new().prefix("loadlock-bench").tempdir_in("/dev/shm")?;
-    let mut lines = Vec::new();
-    for &flows in &arguments.flows {
-        let line = one_line(arguments, flows, folder.path())?;
-        println!("{}", line.text());
-        lines.push(line);
+    let wanted: &[Peer] = if arguments.quick { &[Peer::Macswap] } else { &Peer::ALL };
+    let skipped: Vec<String> = wanted.iter().filter_map(|peer| peer.missing()).collect();
+    for reason in &skipped {
+        println!("{reason}");
+    }
+    let bench = Bench {
+        dataplane: arguments.dataplane,
+        folder: folder.path().to_owned(),
+        flows: arguments.flows,
+        rules: arguments.rules,
+        runs: arguments.runs,
+        seconds: arguments.seconds,
+        peers: wanted.iter().copied().filter(|peer| peer.missing().is_none()).collect(),
+    };
+    let flows_max = arguments.cases.iter().map(|case| case.flows_max(&bench)).max();
+    let _hugepages = Hugepages::for_mbufs(mbufs(flows_max.unwrap_or(0)))?;
+    let mut cases = Vec::new();
+    for case in &arguments.cases {
+        case.measure(&bench, &mut |figures: Figures| {
+            println!("{}", figures.text());
+            cases.push(figures);
+        })?;
+    }
+    if let Some(path) = &arguments.chart {
+        let shown: Vec<&Comparison> = cases.iter().filter_map(Figures::of_flows).collect();
+        let Machine { processor, cpus, dpdk, date, .. } = &machine;
+        let footnote = format!("{processor}, {cpus} CPUs, DPDK {dpdk}, hugepages, {date}");
+        std::fs::write(path, svg(&shown, &footnote).map_err(io::Error::other)?)?;
     }
     if let Some(path) = &arguments.json {
-        let results = Results { machine: machine()?, frame_bytes: load::FRAME_BYTES, lines };
+        let results = Results { machine, seconds: bench.seconds, skipped, cases };
         std::fs::write(path, serde_json::to_string_pretty(&results)? + "\n")?;
     }
     Ok(())
-}
-
-fn one_line(arguments: &Arguments, flows: u32, folder: &Path) -> io::Result<Line> {
-    let load = load::write(flows, folder)?;
-    let (mut ours, mut macswap) = (Vec::new(), Vec::new());
-    for _ in 0..arguments.runs {
-        let Arguments { rules, seconds, .. } = *arguments;
-        let run = loadlock::run(&arguments.dataplane, &load, rules, seconds, folder)?;
-        ours.push(run.packets_per_second);
-        macswap.push(testpmd::run("macswap", &load, seconds, folder)?);
-    }
-    std::fs::remove_file(&load.side_a)?;
-    std::fs::remove_file(&load.side_b)?;
-    Ok(Line::of(flows, arguments.rules, &ours, &macswap))
-}
-
-fn machine() -> io::Result<Machine> {
-    let line = |path: &str, start: &str| -> io::Result<String> {
-        let text = std::fs::read_to_string(path)?;
-        let found = text.lines().find(|line| line.starts_with(start)).unwrap_or_default();
-        Ok(found.split(':').next_back().unwrap_or_default().trim().to_owned())
-    };
-    Ok(Machine {
-        processor: line("/proc/cpuinfo", "model name")?,
-        kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
-        hugepages: line("/proc/meminfo", "HugePages_Total")?,
-    })
 }

@@ -21,6 +21,7 @@ mod denied;
 mod entry;
 mod intake;
 mod limits;
+mod lookup;
 mod pipeline;
 mod refused;
 mod report;
@@ -33,6 +34,7 @@ mod verdict;
 
 pub use denied::DENIED_SLOTS;
 pub use limits::{Capacity, Timeouts};
+pub use lookup::Lookup;
 pub use pipeline::{BURST_FRAMES_MAX, Judged, Pipeline, PipelineStatus};
 pub use report::EventSink;
 pub use storage::Backing;

@@ -1,0 +1,61 @@
+//! The flow table's lookup alone, to be measured against other tables. The packet path doesn't use it.
+
+use std::io;
+
+use loadlock_exchange::Seed;
+use loadlock_packet::{MacAddress, NarrowKey};
+
+use crate::BURST_FRAMES_MAX;
+use crate::entry::{Entry, Flags, State};
+use crate::table::Table;
+use crate::verdict::VerdictWord;
+
+/// A flow table of conversations that only have a key.
+pub struct Lookup {
+    table: Table<NarrowKey>,
+}
+
+impl Lookup {
+    /// For up to `capacity` keys; with `huge` on hugepages, where there are any.
+    ///
+    /// # Errors
+    /// The kernel has no memory for it.
+    pub fn new(capacity: usize, seed: Seed, huge: bool) -> io::Result<Self> {
+        Ok(Self { table: Table::new(capacity, seed, huge)? })
+    }
+
+    /// Puts a key in that isn't there; false when the table is full.
+    pub fn insert(&mut self, key: NarrowKey) -> bool {
+        let entry = Entry {
+            key,
+            bytes: [0; 2],
+            packets: [0; 2],
+            last_seen: 0,
+            verdict: VerdictWord::LEARNING,
+            generation: 0,
+            state: State::UDP,
+            flags: Flags::default(),
+            macs: [MacAddress([0; 6]); 2],
+        };
+        self.table.insert(entry, self.table.hash(&key)).is_some()
+    }
+
+    /// Finds a burst of at most [`BURST_FRAMES_MAX`] keys in two passes, as the packet path does: hash and prefetch, then
+    /// compare. Returns how many were found and leaves the lines in `found`, `u32::MAX` for none.
+    #[inline]
+    pub fn find_burst(&self, keys: &[NarrowKey], found: &mut [u32; BURST_FRAMES_MAX]) -> usize {
+        let dense = self.table.is_dense();
+        let mut lines = [0; BURST_FRAMES_MAX];
+        for (key, line) in keys.iter().zip(&mut lines) {
+            *line = self.table.likely(self.table.hash(key), dense);
+            self.table.prefetch(*line);
+        }
+        let mut count = 0;
+        for ((key, line), found) in keys.iter().zip(lines).zip(found) {
+            let line = self.table.line(key, line);
+            count += usize::from(line.is_some());
+            *found = line.map_or(u32::MAX, |line| line as u32);
+        }
+        count
+    }
+}
