@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 const COUNT: &str = "/proc/sys/vm/nr_hugepages";
 const PAGE_BYTES: u64 = 2 << 20;
@@ -55,6 +56,22 @@ impl Hugepages {
              less"
         )))
     }
+}
+
+/// Sees to it that an interrupted run (SIGINT, SIGTERM) leaves nothing behind either: the pages go back and `folder` goes away.
+/// Before the first reservation; once a process. Programs that were started end with this one.
+///
+/// # Errors
+/// The kernel doesn't say how many pages there are, or signals can't be received.
+pub fn give_back_when_interrupted(folder: &Path) -> io::Result<()> {
+    let (before, folder) = (count()?, folder.to_owned());
+    ctrlc::set_handler(move || {
+        // There is nobody to tell of a failure, and nothing else to try.
+        let _ = fs::remove_dir_all(&folder);
+        let _ = fs::write(COUNT, before.to_string());
+        std::process::exit(130);
+    })
+    .map_err(io::Error::other)
 }
 
 impl Drop for Hugepages {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,13 +14,22 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` with its output in `log`.
+    /// Starts `command` with its output in `log`. It is killed should the calling thread end before it.
     ///
     /// # Errors
     /// It can't be started.
     pub fn start(mut command: Command, log: &Path) -> io::Result<Self> {
         let output = File::create(log)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let end_with_parent = || {
+            // SAFETY: a plain system call, which async-signal-safety allows between fork and exec.
+            match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        };
+        // SAFETY: the closure makes one system call and touches no memory of the parent's.
+        unsafe { command.pre_exec(end_with_parent) };
         Ok(Self { child: command.spawn()?, log: log.to_owned() })
     }
 
