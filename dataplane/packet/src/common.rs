@@ -159,10 +159,11 @@ impl Link {
         let whole = word(window, 0) & 0xff3f_0000_0000_00ff == 0x45;
         let total_bytes = big_endian(window, 2);
         let inside = total_bytes <= self.ip_bytes_max;
-        let transport = Transport::of(window[9], part(window, 32), big_endian(window, 24))?;
-        if !(whole & inside & transport.fits(20, total_bytes)) {
+        if !(whole & inside & (total_bytes >= 20)) {
             return None;
         }
+        let udp_bytes = big_endian(window, 24);
+        let transport = Transport::read(window[9], part(window, 32), udp_bytes, total_bytes - 20)?;
         let addresses = word(window, 12).rotate_left(32 * ingress.side as u32);
         let services = self.last_word(part(window, 20), &transport, ingress);
         Some(self.brief(NarrowKey([addresses, services]), &transport))
@@ -174,10 +175,11 @@ impl Link {
         let window: &[u8; 60] = packet.first_chunk()?;
         let payload_bytes = big_endian(window, 4);
         let inside = 40 + payload_bytes <= self.ip_bytes_max;
-        let transport = Transport::of(window[6], part(window, 52), big_endian(window, 44))?;
-        if !((window[0] >> 4 == 6) & inside & transport.fits(0, payload_bytes)) {
+        if !((window[0] >> 4 == 6) & inside) {
             return None;
         }
+        let udp_bytes = big_endian(window, 44);
+        let transport = Transport::read(window[6], part(window, 52), udp_bytes, payload_bytes)?;
         let source = [word(window, 8), word(window, 16)];
         let destination = [word(window, 24), word(window, 32)];
         let ([a0, a1], [b0, b1]) = match ingress.side {
@@ -192,46 +194,44 @@ impl Link {
     #[inline(always)]
     fn last_word(&self, ports: [u8; 4], transport: &Transport, ingress: Ingress) -> u64 {
         let ports = u32::from_le_bytes(ports).rotate_left(16 * ingress.side as u32);
-        let tcp = KeyTail::new(ingress.segment, VlanStack::UNTAGGED, Kind::Tcp).bits();
-        // TCP's number is 0.
-        const _: () = assert!(Kind::Tcp as u8 == 0);
-        let udp = u32::from(!transport.tcp) * ((Kind::Udp as u32) << 24);
-        u64::from(ports) | u64::from(tcp | udp | u32::from(self.vlan)) << 32
+        let vlans = VlanStack::new(self.vlan, 0);
+        let tail = KeyTail::new(ingress.segment, vlans, transport.kind).bits();
+        u64::from(ports) | u64::from(tail) << 32
     }
 
     #[inline(always)]
     fn brief<K>(&self, key: K, transport: &Transport) -> Brief<K> {
-        let tcp_flags = TcpFlags(if transport.tcp { transport.flags } else { 0 });
-        Brief { key, tcp_flags, source: self.source }
+        Brief { key, tcp_flags: transport.tcp_flags, source: self.source }
     }
 }
 
-/// A TCP or UDP header. Read without branches between the two, since they come mixed.
+/// What a TCP or UDP header says.
 struct Transport {
-    tcp: bool,
-    flags: u8,
-    /// What it says its own length is: TCP's header, UDP's datagram.
-    bytes: usize,
-    bytes_min: usize,
+    kind: Kind,
+    tcp_flags: TcpFlags,
 }
 
 impl Transport {
-    /// `offset_and_flags` are TCP's bytes 12 and 13.
+    /// `offset_and_flags` are TCP's bytes 12 and 13, `bytes` what IP has for the header and what follows.
     #[inline(always)]
-    fn of(protocol: u8, offset_and_flags: [u8; 2], udp_bytes: usize) -> Option<Self> {
-        let tcp = protocol == transport::TCP;
-        if !tcp & (protocol != transport::UDP) {
-            return None;
+    fn read(
+        protocol: u8,
+        offset_and_flags: [u8; 2],
+        udp_bytes: usize,
+        bytes: usize,
+    ) -> Option<Self> {
+        match protocol {
+            transport::TCP => {
+                let [offset, flags] = offset_and_flags;
+                let header_bytes = usize::from(offset >> 4) * 4;
+                let fits = (header_bytes >= 20) & (header_bytes <= bytes);
+                fits.then_some(Self { kind: Kind::Tcp, tcp_flags: TcpFlags(flags) })
+            }
+            transport::UDP => {
+                let fits = (udp_bytes >= 8) & (udp_bytes <= bytes);
+                fits.then_some(Self { kind: Kind::Udp, tcp_flags: TcpFlags(0) })
+            }
+            _ => None,
         }
-        let [offset, flags] = offset_and_flags;
-        let tcp_bytes = usize::from(offset >> 4) * 4;
-        let (bytes, bytes_min) = if tcp { (tcp_bytes, 20) } else { (udp_bytes, 8) };
-        Some(Self { tcp, flags, bytes, bytes_min })
-    }
-
-    /// Does it fit into the `end` bytes that IP counts, from `at` on?
-    #[inline(always)]
-    fn fits(&self, at: usize, end: usize) -> bool {
-        (self.bytes >= self.bytes_min) & (at + self.bytes <= end)
     }
 }

@@ -1,8 +1,8 @@
 //! The first pass over a burst: each frame's key and hash, and its line of the flow table on its way.
 
 use loadlock_packet::{
-    Brief, Common, FlowKey, Frame, Headers, Ingress, Malformed, NarrowKey, SourceWord, TcpFlags,
-    WideKey, common, parse,
+    Brief, Common, FlowKey, Frame, Headers, Ingress, Malformed, NarrowKey, Side, SourceWord,
+    TcpFlags, WideKey, common, parse,
 };
 
 use crate::entry::{Entry, TableKey};
@@ -78,9 +78,25 @@ impl Intake {
         }
     }
 
-    /// Reads `frames`, as many as there are slots, and returns the sum of their bytes.
-    #[inline(always)]
+    /// Reads `frames`, as many as there are slots, and returns the sum of their bytes. A function of its own: together with the
+    /// second pass there aren't registers enough.
+    #[inline(never)]
     pub fn take<F: Frame>(
+        &mut self,
+        ingress: Ingress,
+        frames: &[F],
+        narrow: &Table<NarrowKey>,
+        wide: &Table<WideKey>,
+    ) -> u64 {
+        // Two copies of the code, each of which knows its side.
+        match ingress.side {
+            Side::A => self.take_from(Ingress { side: Side::A, ..ingress }, frames, narrow, wide),
+            Side::B => self.take_from(Ingress { side: Side::B, ..ingress }, frames, narrow, wide),
+        }
+    }
+
+    #[inline(always)]
+    fn take_from<F: Frame>(
         &mut self,
         ingress: Ingress,
         frames: &[F],

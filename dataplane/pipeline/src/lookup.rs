@@ -30,7 +30,7 @@ impl Lookup {
             key,
             bytes: [0; 2],
             packets: [0; 2],
-            last_seen: 0,
+            last_seen: self.table.length() as u32,
             verdict: VerdictWord::LEARNING,
             generation: 0,
             state: State::UDP,
@@ -41,9 +41,9 @@ impl Lookup {
     }
 
     /// Finds a burst of at most [`BURST_FRAMES_MAX`] keys in two passes, as the packet path does: hash and prefetch, then
-    /// compare. Returns how many were found and leaves the lines in `found`, `u32::MAX` for none.
+    /// compare. Returns how many were found and leaves in `found` the how-manieth key each was put in as, `u32::MAX` for none.
     #[inline]
-    pub fn find_burst(&self, keys: &[NarrowKey], found: &mut [u32; BURST_FRAMES_MAX]) -> usize {
+    pub fn find_burst(&mut self, keys: &[NarrowKey], found: &mut [u32; BURST_FRAMES_MAX]) -> usize {
         let dense = self.table.is_dense();
         let mut lines = [0; BURST_FRAMES_MAX];
         for (key, line) in keys.iter().zip(&mut lines) {
@@ -52,9 +52,9 @@ impl Lookup {
         }
         let mut count = 0;
         for ((key, line), found) in keys.iter().zip(lines).zip(found) {
-            let line = self.table.line(key, line);
-            count += usize::from(line.is_some());
-            *found = line.map_or(u32::MAX, |line| line as u32);
+            let entry = self.table.entry_mut(key, line);
+            count += usize::from(entry.is_some());
+            *found = entry.map_or(u32::MAX, |entry| entry.last_seen);
         }
         count
     }

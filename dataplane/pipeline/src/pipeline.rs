@@ -3,7 +3,7 @@
 use std::io;
 
 use loadlock_exchange::{PolicyView, Seed, WORKER_COUNTERS, WorkerCounter};
-use loadlock_packet::{Frame, Ingress, NarrowKey, Side, WideKey};
+use loadlock_packet::{Frame, Ingress, NarrowKey, WideKey};
 
 use crate::ageing::{Ageing, Round};
 use crate::clock::{Clock, Moment};
@@ -126,29 +126,6 @@ impl Pipeline {
         events: &mut S,
         verdicts: &mut [VerdictWord],
     ) -> Judged {
-        // Two copies of the code, each of which knows its side.
-        match ingress.side {
-            Side::A => {
-                let ingress = Ingress { side: Side::A, ..ingress };
-                self.judge_side(ingress, now_ns, frames, policy, events, verdicts)
-            }
-            Side::B => {
-                let ingress = Ingress { side: Side::B, ..ingress };
-                self.judge_side(ingress, now_ns, frames, policy, events, verdicts)
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn judge_side<F: Frame, S: EventSink>(
-        &mut self,
-        ingress: Ingress,
-        now_ns: u64,
-        frames: &[F],
-        policy: PolicyView<'_>,
-        events: &mut S,
-        verdicts: &mut [VerdictWord],
-    ) -> Judged {
         let moment = self.advance(now_ns);
         let frame_bytes = self.intake.take(ingress, frames, &self.narrow, &self.wide);
         let segment = policy.segment(ingress.segment);
@@ -173,8 +150,8 @@ impl Pipeline {
             Plain::new::<WideKey>(generation, ingress.side),
         ];
         let mut all_allowed = true;
-        for (verdict, (at, frame)) in verdicts.iter_mut().zip(frames.iter().enumerate()) {
-            let Some(slot) = self.intake.slots.get(at) else { break };
+        let slots = self.intake.slots.iter().enumerate();
+        for ((verdict, frame), (at, slot)) in verdicts.iter_mut().zip(frames).zip(slots) {
             let look = match slot.sort {
                 Sort::Narrow => burst.look(&mut self.narrow, &slot.narrow(), slot, &plain[0]),
                 Sort::Wide => burst.look(&mut self.wide, &slot.wide(), slot, &plain[1]),

@@ -106,17 +106,20 @@ where
         }
     }
 
-    /// The line of a conversation, which is likely `line`.
+    /// The entry of a conversation, which likely lies in `line`.
     #[inline(always)]
-    pub fn line(&self, key: &K, line: usize) -> Option<usize> {
+    pub fn entry_mut(&mut self, key: &K, line: usize) -> Option<&mut Entry<K>> {
         // An empty line can have the key of a conversation that is over: the caller finds its state.
-        let there = self.lines.get(line)?.key.same(key);
-        if there { Some(line) } else { self.elsewhere(*key) }
+        if self.lines.get(line).is_some_and(|entry| entry.key.same(key)) {
+            return self.lines.get_mut(line);
+        }
+        self.elsewhere(*key)
     }
 
     #[inline(never)]
-    fn elsewhere(&self, key: K) -> Option<usize> {
-        self.find(&key, self.hash(&key))
+    fn elsewhere(&mut self, key: K) -> Option<&mut Entry<K>> {
+        let line = self.find(&key, self.hash(&key))?;
+        self.lines.get_mut(line)
     }
 
     /// The line of a conversation. Ends at the first empty line, of which two sevenths of the table consist at the least.

@@ -73,8 +73,7 @@ impl<S: EventSink> Burst<'_, S> {
     where
         Entry<K>: Zeroed,
     {
-        let Some(line) = table.line(key, slot.line) else { return Look::Absent };
-        let entry = table.get_mut(line);
+        let Some(entry) = table.entry_mut(key, slot.line) else { return Look::Absent };
         if !entry.is_plain(plain, slot.source) || slot.tcp_flags.any(COURSE) {
             return Look::Special;
         }
