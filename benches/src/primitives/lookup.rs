@@ -110,13 +110,13 @@ fn one_size(size: usize, runs: usize) -> io::Result<Primitive> {
     }
     let mut measured = [("loadlock", Vec::new()), ("rte_hash_lookup_bulk, lock-free", Vec::new())];
     for _ in 0..runs {
-        measured[0].1.push(rate(&keys, || find_all(&ours, &keys))?);
+        measured[0].1.push(rate(&keys, || find_all(&mut ours, &keys))?);
         measured[1].1.push(rate(&keys, || dpdk.find(&keys))?);
     }
     Ok(Primitive::of(format!("lookup of one of {size} keys, all present"), &measured))
 }
 
-fn find_all(table: &Lookup, keys: &[NarrowKey]) -> u64 {
+fn find_all(table: &mut Lookup, keys: &[NarrowKey]) -> u64 {
     let mut lines = [0; BURST_FRAMES_MAX];
     let mut found = 0;
     for burst in keys.chunks_exact(BURST) {

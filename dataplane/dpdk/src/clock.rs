@@ -50,8 +50,13 @@ impl TscClock {
     /// Now. Not a serialising instruction: neighbouring loads may move past it. Any thread; no system call.
     #[inline]
     pub fn now(&self) -> TscCycles {
+        #[cfg(target_arch = "x86_64")]
         // SAFETY: reads a counter, and depends on nothing.
-        TscCycles(unsafe { sys::loadlock_tsc_cycles() })
+        let cycles = unsafe { std::arch::x86_64::_rdtsc() };
+        #[cfg(not(target_arch = "x86_64"))]
+        // SAFETY: as above.
+        let cycles = unsafe { sys::loadlock_tsc_cycles() };
+        TscCycles(cycles)
     }
 
     /// A span in nanoseconds, without a division.

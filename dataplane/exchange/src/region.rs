@@ -306,6 +306,7 @@ impl Region {
         self.one(self.layout.worker(worker).latency)
     }
 
+    #[inline]
     pub(crate) fn port_blocks(&self, worker: usize) -> &[PortBlock] {
         self.array(self.layout.worker(worker).ports, self.layout.dimensions.ports)
     }
@@ -315,6 +316,7 @@ impl Region {
     /// # Safety
     /// No one writes the slot while the slice lives: it is the slot of a generation this process has announced, or of
     /// the one in force with control's own lock held.
+    #[inline]
     pub(crate) unsafe fn slot(&self, slot: usize) -> &[u64] {
         let (first, words) = self.slot_start(slot);
         // SAFETY: the slot lies inside the map; the caller excludes writers.
@@ -387,10 +389,12 @@ fn reserve(file: &File, bytes: usize) -> io::Result<()> {
 
 /// The swap words of a region.
 impl SwapMemory for Region {
+    #[inline]
     fn current(&self) -> &Word {
         self.one(self.layout.current)
     }
 
+    #[inline]
     fn quiescent(&self) -> &[Word] {
         self.array(self.layout.quiescent, self.layout.dimensions.workers)
     }
