@@ -3,12 +3,14 @@
 use std::io;
 use std::path::Path;
 
+use clap::ValueEnum;
+
 use crate::load::Load;
 use crate::report::{MACSWAP, Run};
 use crate::{ovs, testpmd};
 
 /// One program in one of its ways to forward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Peer {
     /// testpmd that swaps the MAC addresses: it touches each header, which makes it the practical limit.
     Macswap,

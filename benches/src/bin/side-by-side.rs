@@ -32,8 +32,11 @@ struct Arguments {
     /// Seconds of each run.
     #[arg(long, default_value_t = 3)]
     seconds: u32,
+    /// Whom to compare with; those that aren't installed are named and left out.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Peer::ALL)]
+    peers: Vec<Peer>,
     /// 4,096 and 1,048,576 flows against testpmd macswap alone, in under a minute.
-    #[arg(long, conflicts_with_all = ["cases", "flows", "runs", "seconds"])]
+    #[arg(long, conflicts_with_all = ["cases", "flows", "runs", "seconds", "peers"])]
     quick: bool,
     /// Where to write the figures and facts of the machine.
     #[arg(long, value_name = "FILE")]
@@ -68,11 +71,12 @@ fn measure(mut arguments: Arguments) -> io::Result<()> {
     if arguments.quick {
         arguments.flows = vec![4096, 1 << 20];
         (arguments.runs, arguments.seconds) = (3, 1);
+        arguments.peers = vec![Peer::Macswap];
     }
     let machine = Machine::here();
     let folder = tempfile::Builder::new().prefix("loadlock-bench").tempdir_in("/dev/shm")?;
     give_back_when_interrupted(folder.path())?;
-    let wanted: &[Peer] = if arguments.quick { &[Peer::Macswap] } else { &Peer::ALL };
+    let wanted = &arguments.peers;
     let skipped: Vec<String> = wanted.iter().filter_map(|peer| peer.missing()).collect();
     for reason in &skipped {
         println!("{reason}");

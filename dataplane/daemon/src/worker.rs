@@ -43,6 +43,7 @@ pub struct Worker {
     pub(crate) forwarder: Forwarder,
     pub(crate) clock: WallClock,
     pub(crate) tuning: Tuning,
+    bursts_to_sample: u32,
     chores_due_cycles: u64,
     chores_every_cycles: u64,
     values: [u64; WORKER_COUNTERS],
@@ -66,6 +67,7 @@ impl Worker {
             forwarder,
             clock,
             tuning,
+            bursts_to_sample: tuning.latency_sample_bursts,
             chores_due_cycles: 0,
             // Ten thousand times a second: with the default step that is 640,000 flow entries a second.
             chores_every_cycles: clock.hz() / 10_000,
@@ -76,34 +78,38 @@ impl Worker {
     /// Polls until `stop` is set. No allocation, lock or system call in here.
     pub fn run(mut self, stop: &AtomicBool) {
         while !stop.load(Ordering::Relaxed) {
-            for port in 0..self.lanes.receive.len() {
-                self.poll(port);
-            }
+            // One reading a round: it costs as much as a few packets.
             let cycles = self.clock.cycles();
+            let now_ns = self.clock.ns(cycles);
+            for port in 0..self.lanes.receive.len() {
+                self.poll(port, now_ns);
+            }
             if cycles.0 >= self.chores_due_cycles {
                 self.chores_due_cycles = cycles.0 + self.chores_every_cycles;
-                self.chores(self.clock.ns(cycles));
+                self.chores(now_ns);
             }
         }
         self.chores(self.clock.ns(self.clock.cycles()));
     }
 
     /// Takes one burst from a port through to the other side.
-    fn poll(&mut self, port: usize) {
+    fn poll(&mut self, port: usize, now_ns: u64) {
         let received = self.lanes.receive[port].receive(self.forwarder.burst());
         if received == 0 {
             self.values[WorkerCounter::EmptyPolls as usize] += 1;
             return;
         }
-        let arrived = self.clock.cycles();
-        let now_ns = self.clock.ns(arrived);
-        self.forward(port, now_ns);
-        let bursts = &mut self.values[WorkerCounter::Bursts as usize];
-        *bursts += 1;
-        if bursts.is_multiple_of(u64::from(self.tuning.latency_sample_bursts)) {
-            let spent = self.clock.cycles().since(arrived);
-            self.exchange.latency().record(spent.0);
+        self.count_burst();
+        self.bursts_to_sample -= 1;
+        if self.bursts_to_sample > 0 {
+            self.forward(port, now_ns);
+            return;
         }
+        self.bursts_to_sample = self.tuning.latency_sample_bursts;
+        let arrived = self.clock.cycles();
+        self.forward(port, now_ns);
+        let spent = self.clock.cycles().since(arrived);
+        self.exchange.latency().record(spent.0);
     }
 
     /// Judges and transmits what is in the forwarder's burst.

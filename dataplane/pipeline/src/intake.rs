@@ -33,8 +33,8 @@ pub(crate) type Reading = Result<Headers, Malformed>;
 pub(crate) struct Slot {
     /// Two words of a narrow key, five of a wide one; of common frames only.
     key: [u64; 5],
-    /// Where its conversation likely is.
-    pub line: usize,
+    /// Its conversation's hash, and from [`Slot::find_line`] on the line where that likely is.
+    place: u64,
     pub source: SourceWord,
     pub frame_bytes: u32,
     pub tcp_flags: TcpFlags,
@@ -47,6 +47,12 @@ impl Slot {
     #[inline(always)]
     pub fn narrow(&self) -> NarrowKey {
         NarrowKey([self.key[0], self.key[1]])
+    }
+
+    /// Where its conversation likely is.
+    #[inline(always)]
+    pub fn line(&self) -> usize {
+        self.place as usize
     }
 
     #[inline(always)]
@@ -65,7 +71,7 @@ impl Intake {
     pub fn new() -> Self {
         let slot = Slot {
             key: [0; 5],
-            line: 0,
+            place: 0,
             source: SourceWord(0),
             frame_bytes: 0,
             tcp_flags: TcpFlags(0),
@@ -132,6 +138,16 @@ impl Intake {
                 }
             }
         }
+        if dense != [false; 2] {
+            // The tags of large tables come from far: they were sent for above, and are asked only now.
+            for slot in self.slots.iter_mut().take(frames.len()) {
+                match slot.sort {
+                    Sort::Narrow if dense[0] => slot.find_line(narrow, true),
+                    Sort::Wide if dense[1] => slot.find_line(wide, true),
+                    _ => {}
+                }
+            }
+        }
         sum
     }
 
@@ -166,11 +182,26 @@ impl Slot {
     where
         Entry<K>: Zeroed,
     {
-        self.line = table.likely(table.hash(&brief.key), dense);
-        table.prefetch(self.line);
+        self.place = table.hash(&brief.key);
         self.source = brief.source;
         self.tcp_flags = brief.tcp_flags;
         self.sort = sort;
+        if dense {
+            table.prefetch_tags(self.place);
+        } else {
+            self.find_line(table, false);
+        }
+    }
+
+    /// Finds the line and sends for it.
+    #[inline(always)]
+    fn find_line<K: TableKey>(&mut self, table: &Table<K>, dense: bool)
+    where
+        Entry<K>: Zeroed,
+    {
+        let line = table.likely(self.place, dense);
+        table.prefetch(line);
+        self.place = line as u64;
     }
 
     #[inline(never)]
@@ -178,12 +209,12 @@ impl Slot {
         self.sort = Sort::Rare;
         match reading {
             Ok(Headers { key: FlowKey::Narrow(key), .. }) => {
-                self.line = narrow.likely(narrow.hash(key), true);
-                narrow.prefetch(self.line);
+                self.place = narrow.hash(key);
+                self.find_line(narrow, true);
             }
             Ok(Headers { key: FlowKey::Wide(key), .. }) => {
-                self.line = wide.likely(wide.hash(key), true);
-                wide.prefetch(self.line);
+                self.place = wide.hash(key);
+                self.find_line(wide, true);
             }
             Err(_) => {}
         }

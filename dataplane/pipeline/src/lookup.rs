@@ -45,9 +45,16 @@ impl Lookup {
     #[inline]
     pub fn find_burst(&mut self, keys: &[NarrowKey], found: &mut [u32; BURST_FRAMES_MAX]) -> usize {
         let dense = self.table.is_dense();
+        let mut hashes = [0; BURST_FRAMES_MAX];
+        for (key, hash) in keys.iter().zip(&mut hashes) {
+            *hash = self.table.hash(key);
+            if dense {
+                self.table.prefetch_tags(*hash);
+            }
+        }
         let mut lines = [0; BURST_FRAMES_MAX];
-        for (key, line) in keys.iter().zip(&mut lines) {
-            *line = self.table.likely(self.table.hash(key), dense);
+        for (hash, line) in hashes.into_iter().zip(&mut lines).take(keys.len()) {
+            *line = self.table.likely(hash, dense);
             self.table.prefetch(*line);
         }
         let mut count = 0;

@@ -80,11 +80,17 @@ where
     /// Are so many lines taken that it pays to ask the tags? Elsewhere nearly all conversations lie where their hash starts.
     #[inline]
     pub fn is_dense(&self) -> bool {
-        self.length > self.lines.len() / 8
+        self.length > self.lines.len() / 16
+    }
+
+    /// Fetches the tags that [`Table::likely`] reads.
+    #[inline(always)]
+    pub fn prefetch_tags(&self, hash: u64) {
+        self.tags.prefetch(self.home(hash));
     }
 
     /// The line where the conversation with this hash lies, if it is there: of those within a window of their home all but one in
-    /// 256. Any line, if it isn't. `dense` is [`Table::is_dense`], asked once a burst.
+    /// 256. Any line, if it isn't. Without `dense`, which is [`Table::is_dense`] asked once a burst, the home itself.
     #[inline(always)]
     pub fn likely(&self, hash: u64, dense: bool) -> usize {
         let home = self.home(hash);

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use crate::storage::{Storage, Zeroed};
+use crate::storage::{Storage, Zeroed, prefetch};
 
 /// Lines compared at once.
 pub(crate) const WINDOW: usize = 16;
@@ -89,6 +89,14 @@ impl Tags {
 
     pub fn bytes(&self) -> usize {
         size_of_val(&*self.bytes)
+    }
+
+    /// Fetches a window's tags.
+    #[inline(always)]
+    pub fn prefetch(&self, line: usize) {
+        if let Some(first) = self.bytes.get(line) {
+            prefetch(first);
+        }
     }
 
     /// The lines from `line` on that have this tag; with 0, the empty ones.

@@ -73,7 +73,7 @@ impl<S: EventSink> Burst<'_, S> {
     where
         Entry<K>: Zeroed,
     {
-        let Some(entry) = table.entry_mut(key, slot.line) else { return Look::Absent };
+        let Some(entry) = table.entry_mut(key, slot.line()) else { return Look::Absent };
         if !entry.is_plain(plain, slot.source) || slot.tcp_flags.any(COURSE) {
             return Look::Special;
         }
