@@ -24,7 +24,7 @@ pub enum Class {
     Ipv6Tcp,
     /// A SYN of a new, permitted conversation: miss, allowlist, insertion, event.
     Ipv4New,
-    /// No rule fits: miss, allowlist in vain.
+    /// No rule fits, as none did for the conversation before.
     Ipv4Denied,
 }
 

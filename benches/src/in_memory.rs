@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::load::{Frames, frame};
 
 /// Frames of a burst.
-pub const BURST: usize = 32;
+pub const BURST: usize = 64;
 /// Of every hash.
 pub const SEED: Seed = Seed([0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344]);
 /// 2026-01-01.
@@ -29,7 +29,7 @@ const BURSTS_PER_AGEING: u64 = 31;
 const AGE_STEP_ENTRIES: usize = 64;
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// The configuration's defaults, with a grace time that doesn't end.
+/// The configuration's defaults, with a grace time that doesn't end unless [`Dimensioning::adopting`] is false.
 pub const TIMEOUTS: Timeouts = Timeouts {
     tcp_opening_ns: 30 * SECOND_NS,
     tcp_open_ns: 432_000 * SECOND_NS,
@@ -50,6 +50,8 @@ pub struct Dimensioning {
     pub rules: Vec<RuleEntry>,
     /// Conversations that the tables hold.
     pub capacity: Capacity,
+    /// Running conversations are adopted all the time, or never.
+    pub adopting: bool,
     /// Records that the event ring holds, a power of two.
     pub ring_events: usize,
     /// Whether the tables lie on hugepages, where there are some.
@@ -91,12 +93,13 @@ impl Path {
         let image = compile(dimensioning, 1)?;
         control.publish(&image).map_err(io::Error::other)?;
         let worker = dataplane.take_workers().pop().ok_or_else(|| io::Error::other("no worker"))?;
+        let grace_ns = if dimensioning.adopting { TIMEOUTS.grace_ns } else { 0 };
         let mut path = Self {
             worker,
             control,
             pipeline: Pipeline::new(
                 dimensioning.capacity,
-                &TIMEOUTS,
+                &Timeouts { grace_ns, ..TIMEOUTS },
                 SEED,
                 dimensioning.hugepages,
             )?,

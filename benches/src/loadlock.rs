@@ -38,6 +38,8 @@ pub struct Setup {
     pub mode: Mode,
     /// Conversations that a flow table holds.
     pub capacity: u32,
+    /// For how long running conversations are adopted after the start.
+    pub grace_s: u32,
     /// One burst in this many is timed.
     pub latency_sample_bursts: u32,
     /// CPU of the worker, 0 or 1; the main thread, which sleeps, has the other.
@@ -62,6 +64,7 @@ impl Setup {
             rules,
             mode: Mode::Enforce,
             capacity: load.conversations().max(65_536),
+            grace_s: 86_400,
             latency_sample_bursts: 64,
             worker_core: 1,
             folder: folder.to_owned(),
@@ -89,7 +92,7 @@ rule_capacity = {rules}
 [flows]
 narrow_capacity = {narrow}
 wide_capacity = {wide}
-midstream_grace_s = 86400
+midstream_grace_s = {grace}
 [[port]]
 name = "a"
 {port_a}
@@ -108,6 +111,7 @@ core = {main_core}
             worker_core = self.worker_core,
             mbufs = self.load.mbufs(),
             sample = self.latency_sample_bursts,
+            grace = self.grace_s,
             exchange = self.exchange().display(),
             rules = self.rules.len().max(1024),
             port_a = self.port_text(0),

@@ -43,6 +43,7 @@ fn path(narrow: usize) -> Path {
         mode: Mode::Enforce,
         rules: rules(Frames::Short, u32::MAX / 2, 1).expect("a rule for all"),
         capacity: Capacity { narrow, wide: 1024 },
+        adopting: true,
         ring_events: 1024,
         hugepages: true,
     })

@@ -178,7 +178,9 @@ pub fn denied(bench: &Bench, found: &mut dyn FnMut(Figures)) -> io::Result<()> {
         let load = bench.load(Frames::Short, flows)?;
         // Rules for conversations of the other address family: as many, and none fits.
         let rules = rules(Frames::Ipv6, flows, bench.rules)?;
-        let setup = Setup::established(&bench.dataplane, &load, rules, &bench.folder);
+        let mut setup = Setup::established(&bench.dataplane, &load, rules, &bench.folder);
+        // A denied conversation isn't remembered as such while running ones are adopted.
+        setup.grace_s = 0;
         let contenders = [
             Contender::loadlock("loadlock", bench, setup, 0, Observed::denied_pps),
             Contender::peer(Peer::Macswap, bench, &load),

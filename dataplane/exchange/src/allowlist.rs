@@ -262,12 +262,33 @@ fn probe_words(key: &FlowKey, client: Side) -> [u64; 5] {
     }
 }
 
+/// The shapes in use of one table: a shape's number in a key, and its masks. In place, because a worker reads it anew with each
+/// policy and mustn't allocate.
+#[derive(Clone, Debug, Default)]
+struct Shapes {
+    list: [(u64, [u64; 5]); SHAPES_MAX],
+    count: usize,
+}
+
+impl Shapes {
+    fn push(&mut self, shape: (u64, [u64; 5])) -> Result<(), BadTables> {
+        *self.list.get_mut(self.count).ok_or(BadTables)? = shape;
+        self.count += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn iter(&self) -> impl Iterator<Item = &(u64, [u64; 5])> {
+        self.list.iter().take(self.count)
+    }
+}
+
 /// Where the tables lie in a slot, and by which masks they are read. Read once a generation.
 #[derive(Clone, Debug)]
 pub(crate) struct Tables {
     seed: Seed,
-    narrow_shapes: Vec<(u64, [u64; 5])>,
-    wide_shapes: Vec<(u64, [u64; 5])>,
+    narrow_shapes: Shapes,
+    wide_shapes: Shapes,
     narrow_at: usize,
     narrow_buckets: usize,
     index_at: usize,
@@ -295,8 +316,8 @@ impl Tables {
     pub fn empty() -> Self {
         Self {
             seed: Seed([0; 2]),
-            narrow_shapes: Vec::new(),
-            wide_shapes: Vec::new(),
+            narrow_shapes: Shapes::default(),
+            wide_shapes: Shapes::default(),
             narrow_at: 0,
             narrow_buckets: 0,
             index_at: 0,
@@ -317,8 +338,8 @@ impl Tables {
         }
         let mut tables = Self {
             seed: header.seed,
-            narrow_shapes: Vec::with_capacity(SHAPES_MAX),
-            wide_shapes: Vec::with_capacity(SHAPES_MAX),
+            narrow_shapes: Shapes::default(),
+            wide_shapes: Shapes::default(),
             narrow_at: header.at,
             narrow_buckets: header.narrow_buckets,
             index_at,
@@ -329,7 +350,7 @@ impl Tables {
             let shape = Shape::from_word(word).ok_or(BadTables)?;
             let list =
                 if shape.narrow { &mut tables.narrow_shapes } else { &mut tables.wide_shapes };
-            list.push(((index as u64) << SHAPE_SHIFT, shape.masks()));
+            list.push(((index as u64) << SHAPE_SHIFT, shape.masks()))?;
         }
         Ok(tables)
     }

@@ -242,7 +242,7 @@ impl Policy {
         }
     }
 
-    /// Reads and checks a header. Constant time; allocates two short vectors, once a generation.
+    /// Reads and checks a header. Constant time, no allocation.
     ///
     /// # Errors
     /// What is wrong with it; keep the policy in force.

@@ -90,14 +90,17 @@ pub(crate) fn judge_first(
 /// Judges a conversation in the flow table again, because the policy changed.
 pub(crate) fn judge_again(policy: &PolicyView<'_>, key: &FlowKey, flags: Flags) -> Judgement {
     let initiator = flags.initiator();
-    let forward = policy.find(key, initiator);
-    let reverse = policy.find(key, initiator.other());
     let either_way = flags.has(Flags::MIDSTREAM);
-    let by_forward = forward.filter(|found| either_way || found.options.client_opens);
-    let by_reverse = reverse.filter(|found| either_way || found.options.server_opens);
-    match (by_forward.or(by_reverse), forward.or(reverse)) {
-        (Some(found), _) => Judgement::Permit(found.rule),
-        (None, Some(_)) => Judgement::Refuse(DropReason::WrongDirection),
-        (None, None) => Judgement::Refuse(DropReason::NoRule),
+    let forward = policy.find(key, initiator);
+    if let Some(found) = forward.filter(|found| either_way || found.options.client_opens) {
+        return Judgement::Permit(found.rule);
     }
+    let reverse = policy.find(key, initiator.other());
+    if let Some(found) = reverse.filter(|found| either_way || found.options.server_opens) {
+        return Judgement::Permit(found.rule);
+    }
+    Judgement::Refuse(match forward.or(reverse) {
+        Some(_) => DropReason::WrongDirection,
+        None => DropReason::NoRule,
+    })
 }

@@ -13,12 +13,23 @@ use crate::entry::Tick;
 pub const DENIED_SLOTS: usize = 16_384;
 
 /// Frames on which the verdict is the same as long as the policy is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) struct DeniedKey {
     pub words: [u64; 5],
     pub narrow: bool,
     pub sender: Side,
     pub opening: Opening,
+}
+
+impl PartialEq for DeniedKey {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        let words = self.words.iter().zip(&other.words);
+        let different = words.fold(0, |different, (a, b)| different | (a ^ b));
+        different == 0
+            && (self.narrow, self.sender, self.opening)
+                == (other.narrow, other.sender, other.opening)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -79,6 +90,27 @@ impl DeniedReports {
         let slot = &self.slots[Self::slot(key, hash)];
         let same = slot.used && slot.generation == generation && slot.key == *key;
         same.then_some(slot.reason)
+    }
+
+    /// Counts such a frame and says why it is denied, if the policy of `generation` denied one and no report is due.
+    #[inline(always)]
+    pub fn count_known(
+        &mut self,
+        key: &DeniedKey,
+        hash: u64,
+        generation: u16,
+        frame_bytes: u32,
+        now: Tick,
+    ) -> Option<DropReason> {
+        let interval = self.interval;
+        let slot = &mut self.slots[Self::slot(key, hash)];
+        let same = slot.used && slot.generation == generation && slot.key == *key;
+        if !same || now.wrapping_sub(slot.reported) >= interval {
+            return None;
+        }
+        slot.packets = slot.packets.saturating_add(1);
+        slot.bytes = slot.bytes.saturating_add(frame_bytes);
+        Some(slot.reason)
     }
 
     /// Counts a denied frame. Returns what to report if a report is due now.

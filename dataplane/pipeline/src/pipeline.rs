@@ -16,7 +16,7 @@ use crate::report::{Counts, EventSink};
 use crate::storage::Backing;
 use crate::table::Table;
 use crate::track::{Burst, Look};
-use crate::verdict::{Verdict, VerdictWord};
+use crate::verdict::VerdictWord;
 
 /// Most frames a burst may have.
 pub const BURST_FRAMES_MAX: usize = 64;
@@ -157,15 +157,22 @@ impl Pipeline {
                 Sort::Wide => burst.look(&mut self.wide, &slot.wide(), slot, &plain[1]),
                 Sort::Rare => Look::Special,
             };
-            *verdict = match look {
-                Look::Plain(word) => word,
-                look => {
-                    let reading = self.intake.reading(at, frame.head());
-                    let other = burst.judge(&mut self.narrow, &mut self.wide, slot, look, &reading);
-                    all_allowed &= matches!(other, Verdict::Allow(_));
-                    other.into()
+            if let Look::Plain(word) = look {
+                *verdict = word;
+                continue;
+            }
+            let denied_again = match (look, slot.sort) {
+                (Look::Absent, Sort::Narrow) => {
+                    burst.deny_again(&self.narrow, &slot.narrow(), slot)
                 }
+                (Look::Absent, Sort::Wide) => burst.deny_again(&self.wide, &slot.wide(), slot),
+                _ => None,
             };
+            *verdict = denied_again.unwrap_or_else(|| {
+                let reading = self.intake.reading(at, frame.head());
+                burst.judge(&mut self.narrow, &mut self.wide, slot, look, &reading).into()
+            });
+            all_allowed &= verdict.is_allowed();
         }
         Judged { frame_bytes, all_allowed }
     }

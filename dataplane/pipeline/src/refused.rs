@@ -29,6 +29,9 @@ impl RefusedOpenings {
 
     pub fn remember(&mut self, hash: u64) {
         let set = &mut self.sets[Self::set(hash)].0;
+        if set[0] == hash {
+            return;
+        }
         let last = set.iter().position(|&known| known == hash).unwrap_or(WAYS - 1);
         set.copy_within(..last, 1);
         set[0] = hash;

@@ -81,6 +81,36 @@ impl<S: EventSink> Burst<'_, S> {
         Look::Plain(entry.verdict)
     }
 
+    /// Denies a common frame without a line as its like was denied before, if that is all there is to do.
+    #[inline(never)]
+    pub fn deny_again<K: TableKey>(
+        &mut self,
+        table: &Table<K>,
+        key: &K,
+        slot: &Slot,
+    ) -> Option<VerdictWord>
+    where
+        Entry<K>: Zeroed,
+    {
+        let adopting = self.in_grace || table.adopts(self.moment.steady_ns);
+        if adopting || self.mode != Mode::Enforce {
+            return None;
+        }
+        let (hash, flow) = (table.hash(key), key.flow_key());
+        let tcp = flow.tail().kind() == Kind::Tcp;
+        let opening = if tcp { slot.tcp_flags.opening() } else { Opening::May };
+        let narrow = matches!(flow, FlowKey::Narrow(_));
+        let denied = DeniedKey { words: flow.words(), narrow, sender: self.sender, opening };
+        let generation = self.generation();
+        let reason =
+            self.denied.count_known(&denied, hash, generation, slot.frame_bytes, self.now)?;
+        self.counts.denied_unreported += 1;
+        if tcp && opening == Opening::May {
+            self.refused.remember(hash);
+        }
+        Some(Verdict::Deny(reason).into())
+    }
+
     /// The verdict on a frame that isn't plain.
     #[cold]
     #[inline(never)]

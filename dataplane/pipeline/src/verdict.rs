@@ -114,6 +114,13 @@ impl VerdictWord {
         }
     }
 
+    /// True for a [`Verdict::Allow`].
+    #[inline]
+    #[must_use]
+    pub fn is_allowed(self) -> bool {
+        self.0 & (DENY | WOULD_DENY) == 0
+    }
+
     /// True unless the frame is dropped.
     #[inline]
     #[must_use]
@@ -142,6 +149,7 @@ mod tests {
             let word = VerdictWord::from(verdict);
             assert_eq!(word.verdict(), verdict);
             assert_eq!(word.forwards(), verdict.forwards());
+            assert_eq!(word.is_allowed(), matches!(verdict, Verdict::Allow(_)));
         }
     }
 }

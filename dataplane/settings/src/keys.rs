@@ -79,7 +79,7 @@ pub(crate) static DATAPLANE: Table = Table {
         integer(
             "burst_packets",
             (4, 64),
-            32,
+            64,
             "frames",
             "Most frames taken from a receive queue at a time. Larger bursts are cheaper per frame and add latency.",
         ),

@@ -89,7 +89,7 @@ fn frame_larger_than_an_mbuf() {
 fn pool_too_small_for_the_queues() {
     let file = File { dataplane: "worker_cores = [1, 2]\nmbufs = 8192", ..GOOD };
     let found = file.mistake(kind!(TooFewMbufs));
-    assert_at(&found, 3, "dataplane.mbufs", &["need 9024", "mbufs = 16383"]);
+    assert_at(&found, 3, "dataplane.mbufs", &["need 9088", "mbufs = 16383"]);
 }
 
 #[test]
