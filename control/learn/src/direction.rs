@@ -72,6 +72,12 @@ impl Directions {
         for place in services {
             directions.served.entry(*place).or_default().known = true;
         }
+        for (key, evidence) in conversations.clone() {
+            if let Some(client) = only(|side| evidence.asked[side as usize]) {
+                let served = directions.served.entry(Place::of(key, client.other())).or_default();
+                served.handshake = true;
+            }
+        }
         let mut links = Links::new();
         for (key, evidence) in conversations.clone() {
             directions.note_question(key, evidence);
@@ -99,6 +105,9 @@ impl Directions {
         let found = |server, basis, holds_for_others| Direction { server, basis, holds_for_others };
         if let Some(server) = only(|side| self.answers(&places, side, evidence)) {
             return found(server, Basis::Answer, true);
+        }
+        if let Some(client) = only(|side| evidence.asked[side as usize]) {
+            return found(client.other(), Basis::Handshake, true);
         }
         if let Some(server) = only(|side| places[side as usize].is_group(evidence)) {
             return found(server, Basis::FirstPacket, false);

@@ -12,6 +12,7 @@ use loadlock_policy::{
 use crate::direction::Directions;
 use crate::evidence::{Basis, Evidence};
 use crate::key::{Place, SettledKey, is_possible};
+use crate::table::KeyTable;
 
 /// Bounds of a learner's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +62,7 @@ pub(crate) struct Unsaved {
 pub struct Learner {
     pub(crate) segments: Vec<Arc<str>>,
     pub(crate) limits: LearnLimits,
-    pub(crate) settled: HashMap<SettledKey, Entry>,
+    pub(crate) settled: KeyTable,
     pub(crate) conversations: HashMap<FlowKey, Entry>,
     /// Places that were found to be services when room was needed; their conversations are settled at once.
     pub(crate) services: HashSet<Place>,
@@ -77,7 +78,7 @@ impl Learner {
         Self {
             segments: segments.iter().map(|name| name.as_str().into()).collect(),
             limits: LearnLimits { conversations_max: limits.conversations_max.max(2), ..limits },
-            settled: HashMap::new(),
+            settled: KeyTable::default(),
             conversations: HashMap::new(),
             services: HashSet::new(),
             unsaved: Unsaved::default(),
@@ -108,13 +109,13 @@ impl Learner {
         }
         match key.tail().kind() {
             Kind::Udp => self.observe_conversation(key, evidence, begun),
-            // A SYN-ACK tells who asked; other packets of a running connection don't.
-            Kind::Tcp if midstream && !evidence.handshake => {
-                self.observe_conversation(key, evidence, begun);
-            }
+            Kind::Tcp if midstream => self.observe_conversation(key, evidence, begun),
             kind => {
-                let answer = kind == Kind::Icmp && midstream;
-                evidence.basis = Some(if answer { Basis::Answer } else { Basis::FirstPacket });
+                evidence.basis = Some(match kind {
+                    Kind::Tcp => Basis::Syn,
+                    Kind::Icmp if midstream => Basis::Answer,
+                    _ => Basis::FirstPacket,
+                });
                 self.settle(SettledKey::new(key, event.initiator), evidence, begun);
             }
         }

@@ -19,13 +19,16 @@
 //! with the rules learned from them (`tests/`).
 #![forbid(unsafe_code)]
 
+mod days;
 mod direction;
 mod evidence;
 mod key;
 mod learner;
 mod row;
 mod settle;
+mod table;
 
+pub use days::{Days, NS_PER_DAY, Starts, day_of};
 pub use evidence::{Basis, Evidence};
 pub use learner::{LearnLimits, LearnTally, Learner};
 pub use row::{EvidenceChanges, EvidenceRow, EvidenceSubject, Restored};

@@ -143,15 +143,17 @@ impl Learner {
             Some(client) => {
                 let key = SettledKey::new(key, client);
                 let full = self.settled.len() >= self.limits.keys_max;
-                if full && !self.settled.contains_key(&key) {
+                if full && !self.settled.contains(&key) {
                     return false;
                 }
                 let on_port = matches!(key.kind, Kind::Tcp | Kind::Udp);
                 if on_port && matches!(evidence.basis, Some(Basis::FanIn | Basis::Answer)) {
                     self.services.insert(key.server_place());
                 }
-                let known = self.settled.entry(key);
-                known.and_modify(|known| known.evidence.join(&evidence)).or_insert(entry);
+                match self.settled.get_mut(&key) {
+                    Some(known) => known.evidence.join(&evidence),
+                    None => self.settled.insert(key, entry),
+                }
             }
             None => {
                 if self.conversations.len() >= self.limits.conversations_max {

@@ -22,7 +22,7 @@ fn tcp_has_its_direction_from_the_handshake_and_no_client_port() {
         .map(|port| talk(Tcp, &format!("10.0.1.11:{port}"), "10.0.2.1:5000").accepted());
     check(&talks, &[("10.0.1.11 (side A) → 10.0.2.1 tcp/5000", "the TCP handshake")]);
     let from_b = talk(Tcp, "10.0.1.11:80", "10.0.2.1:1025").begun_by_b();
-    check(&[from_b], &[("10.0.2.1 (side B) → 10.0.1.11 tcp/80", "the first packet")]);
+    check(&[from_b], &[("10.0.2.1 (side B) → 10.0.1.11 tcp/80", "the SYN")]);
 }
 
 #[test]
