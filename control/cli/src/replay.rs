@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use loadlock_exchange::Infrastructure;
+use loadlock_learn::AdmissionPolicy;
 use loadlock_packet::MacAddress;
 use loadlock_replay::{
     INFRASTRUCTURE, LearnUntil, OptionError, Output, ReplayError, ReplayOptions,
@@ -23,6 +24,9 @@ pub struct Arguments {
     /// --policy 0]
     #[arg(long, value_name = "FRACTION|TIME")]
     learn_until: Option<LearnUntil>,
+    /// What becomes a rule: `record-all` (everything seen), or `evidence` (as the appliance decides; needs days)
+    #[arg(long, value_name = "POLICY", default_value = "record-all", value_parser = admission)]
+    admission: AdmissionPolicy,
     /// Rules in force from the first packet on
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -66,6 +70,11 @@ fn macs(text: &str) -> Result<Macs, OptionError> {
     parse_macs(text).map(Macs)
 }
 
+fn admission(text: &str) -> Result<AdmissionPolicy, String> {
+    let names = AdmissionPolicy::NAMES.join(" or ");
+    AdmissionPolicy::from_name(text).ok_or_else(|| format!("allowed: {names}"))
+}
+
 impl Arguments {
     fn options(&self) -> ReplayOptions {
         let file = |path: &Option<PathBuf>| path.clone().map(Output::from);
@@ -73,6 +82,7 @@ impl Arguments {
         ReplayOptions {
             segment: self.segment.clone(),
             learn_until: self.learn_until,
+            admission: self.admission,
             policy: self.policy.clone(),
             report: file(&self.report),
             verdicts: file(&self.verdicts),

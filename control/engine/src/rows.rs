@@ -84,7 +84,11 @@ fn value(evidence: &Evidence) -> Vec<u8> {
         evidence.basis.map(|basis| basis as u8),
         evidence.group,
         evidence.asked,
-        [u64::from(evidence.days.parts().0), evidence.days.parts().1[0], evidence.days.parts().1[1]],
+        [
+            u64::from(evidence.days.parts().0),
+            evidence.days.parts().1[0],
+            evidence.days.parts().1[1]
+        ],
         evidence.starts.seconds(),
         evidence.answered_ns,
         evidence.failed_ns,

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use loadlock_packet::{FlowKey, Kind, Network, SegmentId, Side, VlanStack};
 
 use crate::evidence::{Basis, Evidence};
-use crate::key::{Place, SettledKey};
+use crate::key::{Place, Tuple};
 
 /// What the settled keys say about a place.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,7 +59,7 @@ const FAN_IN_MIN: u32 = 2;
 impl Directions {
     /// Weighs the evidence. Takes a few dozen bytes a conversation and a settled TCP key, for as long as it is used.
     pub fn new<'e>(
-        settled: impl Iterator<Item = (&'e SettledKey, &'e Evidence)>,
+        settled: impl Iterator<Item = (&'e Tuple, &'e Evidence)>,
         services: &HashSet<Place>,
         conversations: impl Iterator<Item = (&'e FlowKey, &'e Evidence)> + Clone,
     ) -> Self {

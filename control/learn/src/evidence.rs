@@ -25,14 +25,8 @@ pub enum Basis {
 
 impl Basis {
     /// Every basis, the weakest first.
-    pub const ALL: [Self; 6] = [
-        Self::Assumed,
-        Self::FirstPacket,
-        Self::Answer,
-        Self::FanIn,
-        Self::Syn,
-        Self::Handshake,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Assumed, Self::FirstPacket, Self::Answer, Self::FanIn, Self::Syn, Self::Handshake];
 
     /// The reason of a learned rule, in words.
     #[must_use]
@@ -210,14 +204,26 @@ impl Evidence {
         let no = [false; 2];
         let (handshake, after_grace) = (false, false);
         let asked = no;
-        Self { opened: no, spoke: no, group: no, handshake, after_grace, asked, basis: None, ..self }
+        Self {
+            opened: no,
+            spoke: no,
+            group: no,
+            handshake,
+            after_grace,
+            asked,
+            basis: None,
+            ..self
+        }
     }
 
     /// True if joining `other` changed what rules depend on. Who spoke matters only as long as the direction is open.
     pub(crate) fn bears_on_rules(&self, before: &Self) -> bool {
         let rights = |e: &Self| (e.opened, e.handshake, e.after_grace, e.basis);
+        let never = u64::MAX;
+        let weight = |e: &Self| (e.days, e.answered_ns != never, e.failed_ns != never, e.starts);
         let direction = |e: &Self| (e.spoke, e.group, e.asked);
         rights(self) != rights(before)
+            || weight(self) != weight(before)
             || (self.basis.is_none() && direction(self) != direction(before))
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::key::SettledKey;
+use crate::key::Tuple;
 use crate::learner::Entry;
 
 /// Entries of one chunk. Chunks don't move, so that growing never holds the evidence twice.
@@ -11,7 +11,7 @@ const CHUNK: usize = 4096;
 /// Keys and their evidence. A key costs about 60 bytes in the index (at most twice that after growing) and one [`Entry`].
 #[derive(Debug, Default)]
 pub(crate) struct KeyTable {
-    index: HashMap<SettledKey, u32>,
+    index: HashMap<Tuple, u32>,
     chunks: Vec<Vec<Entry>>,
 }
 
@@ -20,17 +20,17 @@ impl KeyTable {
         self.index.len()
     }
 
-    pub fn contains(&self, key: &SettledKey) -> bool {
+    pub fn contains(&self, key: &Tuple) -> bool {
         self.index.contains_key(key)
     }
 
-    pub fn get_mut(&mut self, key: &SettledKey) -> Option<&mut Entry> {
+    pub fn get_mut(&mut self, key: &Tuple) -> Option<&mut Entry> {
         let at = *self.index.get(key)? as usize;
         self.chunks.get_mut(at / CHUNK)?.get_mut(at % CHUNK)
     }
 
     /// Adds a key that isn't there yet.
-    pub fn insert(&mut self, key: SettledKey, entry: Entry) {
+    pub fn insert(&mut self, key: Tuple, entry: Entry) {
         let at = self.index.len();
         if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
             self.chunks.push(Vec::with_capacity(CHUNK));
@@ -42,7 +42,7 @@ impl KeyTable {
     }
 
     /// All keys, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = (&SettledKey, &Entry)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&Tuple, &Entry)> {
         self.index.iter().filter_map(|(key, at)| {
             let at = *at as usize;
             Some((key, self.chunks.get(at / CHUNK)?.get(at % CHUNK)?))

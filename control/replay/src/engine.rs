@@ -102,7 +102,7 @@ impl Engine {
         let behaviour = SegmentPolicy { mode: Mode::Learn, infrastructure: options.infrastructure };
         let joined = Joined::only_given(&given.policy);
         let in_force = InForce::compile(&given.policy, &given.segment, behaviour, 1)?;
-        let lesson = Lesson::new(&given.segment);
+        let lesson = Lesson::new(&given.segment, options.admission);
         Ok(Self {
             pipeline,
             segment,

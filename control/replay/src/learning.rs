@@ -1,7 +1,9 @@
 //! What the replay teaches the learner, and what it gives back.
 
 use loadlock_exchange::Event;
-use loadlock_learn::{LearnLimits, LearnTally, Learner};
+use loadlock_learn::{
+    AdmissionPolicy, AdmissionSettings, Answers, LearnLimits, LearnTally, Learner,
+};
 use loadlock_policy::Policy;
 use serde::{Deserialize, Serialize};
 
@@ -10,12 +12,17 @@ use crate::error::ReplayError;
 /// The learner over the events of the learning phase.
 pub(crate) struct Lesson {
     learner: Learner,
+    admission: AdmissionSettings,
     events: u64,
 }
 
 impl Lesson {
-    pub fn new(segment: &str) -> Self {
-        Self { learner: Learner::new(&[segment.to_owned()], LearnLimits::default()), events: 0 }
+    pub fn new(segment: &str, policy: AdmissionPolicy) -> Self {
+        Self {
+            learner: Learner::new(&[segment.to_owned()], LearnLimits::default()),
+            admission: AdmissionSettings { policy, ..AdmissionSettings::default() },
+            events: 0,
+        }
     }
 
     /// Takes an event. What a given rule permits isn't learned again: it would be joined with that rule.
@@ -29,13 +36,15 @@ impl Lesson {
 
     /// The rules learned so far.
     pub fn policy(&self) -> Result<Policy, ReplayError> {
-        self.learner.policy().map_err(ReplayError::Join)
+        self.learner.policy(&self.admission, &Answers::default()).map_err(ReplayError::Join)
     }
 
     /// What the rules rest on.
     pub fn summary(&self) -> EvidenceReport {
         let (keys, open_conversations) = self.learner.counts();
-        let LearnTally { keys_refused, events_refused, settlements } = self.learner.tally();
+        let LearnTally { keys_refused, client_keys_refused, events_refused, settlements } =
+            self.learner.tally();
+        let keys_refused = keys_refused + client_keys_refused;
         let mut report = EvidenceReport {
             events: self.events,
             keys,

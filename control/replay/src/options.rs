@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use loadlock_exchange::Infrastructure;
+use loadlock_learn::AdmissionPolicy;
 use loadlock_packet::MacAddress;
 use loadlock_pipeline::{Capacity, Timeouts};
 
@@ -40,6 +41,8 @@ pub struct ReplayOptions {
     pub segment: Option<String>,
     /// Up to where the segment learns. `None`: the first half, or nothing where a policy is given.
     pub learn_until: Option<LearnUntil>,
+    /// What of the things seen becomes a rule.
+    pub admission: AdmissionPolicy,
     /// Policy in force from the first packet on.
     pub policy: Option<PathBuf>,
     /// Where the report goes, as JSON.
@@ -74,6 +77,7 @@ impl ReplayOptions {
             capture: capture.into(),
             segment: None,
             learn_until: None,
+            admission: AdmissionPolicy::RecordAll,
             policy: None,
             report: None,
             verdicts: None,

@@ -1,0 +1,285 @@
+//! What changes after learning: new needs, incidents, and rights that nobody uses any more.
+
+use std::collections::{BTreeMap, HashMap};
+
+use loadlock_exchange::{Event, EventKind};
+use loadlock_packet::Kind;
+
+use crate::days::{Days, NS_PER_DAY, day_of};
+use crate::decide::{Candidate, Decisions, Outcome};
+use crate::key::{Device, Tuple, is_possible};
+
+/// Conversations that no rule permits, since learning ended. Bounded; 64 bytes or so each.
+#[derive(Debug)]
+pub struct Drift {
+    refused: HashMap<Tuple, Refused>,
+    tuples_max: usize,
+    left_out: u64,
+}
+
+/// How often a tuple was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// First time, ns since 1970.
+    pub first_ns: u64,
+    /// Last time, ns since 1970.
+    pub last_ns: u64,
+    /// Reports of it.
+    pub count: u64,
+    /// Days on which it was.
+    pub days: Days,
+}
+
+/// What a proposal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProposalKind {
+    /// The same new thing on several devices of a role: a roll-out, or a server that moved.
+    RollOut,
+    /// A device of its own that is like a role: may it have the role's rules?
+    NewDevice,
+    /// One device does something new, again and again.
+    Incident,
+}
+
+/// A change, as one question to a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// What it is.
+    pub kind: ProposalKind,
+    /// In words.
+    pub words: String,
+    /// What would be permitted, in order.
+    pub tuples: Vec<Tuple>,
+}
+
+/// A rule that wasn't used for long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unused {
+    /// Which.
+    pub tuple: Tuple,
+    /// Days since its last use.
+    pub days: u32,
+    /// Its own longest time without use so far, in days.
+    pub usual_days: u32,
+}
+
+/// A right is proposed for removal after this many of its longest pauses.
+const PAUSES_MAX: u32 = 3;
+/// And not before this time: monthly jobs exist that were seen once.
+const UNUSED_DAYS_MIN: u32 = 35;
+/// Devices of one role for a roll-out.
+const ROLL_OUT_MIN: usize = 2;
+
+impl Drift {
+    /// Nothing yet; at most `tuples_max` different tuples are kept, further ones counted.
+    #[must_use]
+    pub fn new(tuples_max: usize) -> Self {
+        Self { refused: HashMap::new(), tuples_max, left_out: 0 }
+    }
+
+    /// Takes an event; only of what was denied, or would be, something is kept.
+    pub fn observe(&mut self, event: &Event) {
+        if !matches!(event.kind, EventKind::Denied(_)) || !is_possible(&event.key) {
+            return;
+        }
+        // A denied conversation has no answer; who began it is all that is known of its direction.
+        let tuple = Tuple::new(&event.key, event.initiator);
+        let count = event.packets.iter().sum::<u64>().max(1);
+        self.note(tuple, event.time_ns, count);
+    }
+
+    /// Notes that a tuple was refused.
+    pub fn note(&mut self, tuple: Tuple, time_ns: u64, count: u64) {
+        let full = self.refused.len() >= self.tuples_max;
+        if full && !self.refused.contains_key(&tuple) {
+            self.left_out += 1;
+            return;
+        }
+        let own = self.refused.entry(tuple).or_insert(Refused {
+            first_ns: time_ns,
+            last_ns: time_ns,
+            count: 0,
+            days: Days::default(),
+        });
+        own.first_ns = own.first_ns.min(time_ns);
+        own.last_ns = own.last_ns.max(time_ns);
+        own.count += count;
+        own.days.join(Days::only(day_of(time_ns)));
+    }
+
+    /// Forgets a tuple that has been decided about.
+    pub fn forget(&mut self, tuple: &Tuple) {
+        self.refused.remove(tuple);
+    }
+
+    /// Refused tuples beyond the room.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// The changes as questions: roll-outs first, then new devices, then incidents, each in the order of their tuples. Sources that
+    /// tried many different things are no change but a scan, and left to [`Drift::scanners`].
+    #[must_use]
+    pub fn proposals(&self, decisions: &Decisions) -> Vec<Proposal> {
+        let scanners = self.scanners(decisions);
+        let known = |device: &Device| decisions.devices.binary_search(device).ok();
+        let role = |device: &Device| known(device).and_then(|at| decisions.roles.of(at));
+        let mut groups: BTreeMap<_, Vec<Tuple>> = BTreeMap::new();
+        for tuple in self.refused.keys() {
+            let (client, server) = (tuple.client_device(), tuple.server_device());
+            if scanners.contains_key(&client) {
+                continue;
+            }
+            let ends = match (role(&client), role(&server)) {
+                (Some(role), None) => (0u8, role, Some(tuple.server), None),
+                (None, Some(role)) => (1, role, Some(tuple.client), None),
+                (Some(role), Some(_)) => (2, role, None, Some(*tuple)),
+                (None, None) => (3, 0, None, Some(*tuple)),
+            };
+            groups.entry((ends, tuple.kind, tuple.service)).or_default().push(*tuple);
+        }
+        let mut proposals: Vec<Proposal> = groups
+            .into_values()
+            .map(|mut tuples| {
+                tuples.sort_unstable();
+                proposal(tuples, decisions, &role)
+            })
+            .collect();
+        proposals.extend(self.new_devices(decisions, &scanners));
+        proposals.sort_by(|a, b| (a.kind, &a.tuples).cmp(&(b.kind, &b.tuples)));
+        proposals
+    }
+
+    /// Sources that were refused so many different things that they are scanning, and how many.
+    #[must_use]
+    pub fn scanners(&self, decisions: &Decisions) -> BTreeMap<Device, usize> {
+        const DIFFERENT_MIN: usize = 4;
+        let mut tried: BTreeMap<Device, usize> = BTreeMap::new();
+        for tuple in self.refused.keys() {
+            *tried.entry(tuple.client_device()).or_default() += 1;
+        }
+        // A device of a role does what its role does; a server of many asks many when it has moved.
+        let permitted = |device: &Device| {
+            decisions.candidates.iter().any(|candidate| {
+                candidate.outcome == Outcome::Admitted && candidate.tuple.client_device() == *device
+            })
+        };
+        tried.retain(|device, tried| *tried >= DIFFERENT_MIN && !permitted(device));
+        tried
+    }
+
+    /// Devices that nobody knew, most of whose attempts are what a role does.
+    fn new_devices(
+        &self,
+        decisions: &Decisions,
+        scanners: &BTreeMap<Device, usize>,
+    ) -> Vec<Proposal> {
+        let mut tried: BTreeMap<Device, Vec<Tuple>> = BTreeMap::new();
+        for tuple in self.refused.keys() {
+            let client = tuple.client_device();
+            if decisions.devices.binary_search(&client).is_err() || scanners.contains_key(&client) {
+                tried.entry(client).or_default().push(*tuple);
+            }
+        }
+        let asked = decisions.services_of_roles();
+        let mut proposals = Vec::new();
+        for (device, tuples) in tried {
+            let best = asked.iter().map(|(role, services)| {
+                let like = tuples
+                    .iter()
+                    .filter(|tuple| services.contains(&(tuple.server, tuple.kind, tuple.service)));
+                (like.count(), std::cmp::Reverse(*role))
+            });
+            let Some((like, std::cmp::Reverse(role))) = best.max() else { continue };
+            if like < 2 || like * 2 < tuples.len() {
+                continue;
+            }
+            let mut tuples: Vec<Tuple> = asked[&role]
+                .iter()
+                .map(|(server, kind, service)| Tuple {
+                    segment: device.segment,
+                    vlans: device.vlans,
+                    client: device.network,
+                    client_side: device.side,
+                    server: *server,
+                    kind: *kind,
+                    service: *service,
+                })
+                .collect();
+            tuples.sort_unstable();
+            let words = format!(
+                "{} is new, and like {}: may it have that role's rules?",
+                device.address(),
+                decisions.roles.name(role)
+            );
+            proposals.push(Proposal { kind: ProposalKind::NewDevice, words, tuples });
+        }
+        proposals
+    }
+}
+
+fn proposal(
+    tuples: Vec<Tuple>,
+    decisions: &Decisions,
+    role: &impl Fn(&Device) -> Option<usize>,
+) -> Proposal {
+    let first = tuples.first();
+    let mut kind = ProposalKind::Incident;
+    let mut words = first.map(Tuple::to_string).unwrap_or_default();
+    if let Some(tuple) = first
+        && tuples.len() >= ROLL_OUT_MIN
+        && let Some(role) = role(&tuple.client_device()).or(role(&tuple.server_device()))
+    {
+        kind = ProposalKind::RollOut;
+        words = format!(
+            "{words} and {} more of {}: a roll-out?",
+            tuples.len() - 1,
+            decisions.roles.name(role)
+        );
+    } else {
+        words.push_str(": new, on one device");
+    }
+    Proposal { kind, words, tuples }
+}
+
+impl Decisions {
+    /// What each role asks, of whom: admitted, and from several devices.
+    fn services_of_roles(
+        &self,
+    ) -> BTreeMap<usize, std::collections::BTreeSet<(loadlock_packet::Network, Kind, u16)>> {
+        let mut services: BTreeMap<usize, BTreeMap<_, usize>> = BTreeMap::new();
+        for candidate in &self.candidates {
+            let [client, _] = candidate.roles;
+            if let Some(role) = client.filter(|_| candidate.outcome == Outcome::Admitted) {
+                let tuple = candidate.tuple;
+                let service = (tuple.server, tuple.kind, tuple.service);
+                *services.entry(role.into()).or_default().entry(service).or_default() += 1;
+            }
+        }
+        let several = |(service, users): (_, usize)| (users > 1).then_some(service);
+        services
+            .into_iter()
+            .map(|(role, services)| (role, services.into_iter().filter_map(several).collect()))
+            .collect()
+    }
+
+    /// Rights that weren't used for three of their own longest pauses, and at least 35 days.
+    #[must_use]
+    pub fn unused(&self, now_ns: u64) -> Vec<Unused> {
+        let today = day_of(now_ns);
+        let found = self.candidates.iter().filter(|found| found.outcome == Outcome::Admitted);
+        found
+            .filter_map(|Candidate { tuple, evidence, .. }| {
+                let evidence = evidence.as_ref()?;
+                let days = today.saturating_sub((evidence.last_seen_ns / NS_PER_DAY) as u32);
+                let usual_days = evidence.days.longest_gap().unwrap_or(0);
+                (days >= UNUSED_DAYS_MIN && days > PAUSES_MAX * usual_days).then_some(Unused {
+                    tuple: *tuple,
+                    days,
+                    usual_days,
+                })
+            })
+            .collect()
+    }
+}
