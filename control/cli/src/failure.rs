@@ -22,6 +22,8 @@ pub enum Failure {
     Settings(SettingsErrors),
     /// The machine doesn't say what it has.
     Machine(MachineError),
+    /// Arguments that don't go together; the text says which, and what to do.
+    Usage(String),
     /// Nothing could be generated.
     Generate(GenerateError),
     /// A replay didn't come to its end.
@@ -55,6 +57,7 @@ impl Failure {
             Self::Engine(_) | Self::Supervise(_) | Self::Signals(_) | Self::OwnPath(_) => {
                 exit::PROCESS
             }
+            Self::Usage(_) => exit::USAGE,
             Self::Generate(GenerateError::Scenario(_)) => exit::CONFIGURATION,
             Self::Generate(GenerateError::NothingToWrite | GenerateError::SplitFraction { .. }) => {
                 exit::USAGE
@@ -76,6 +79,7 @@ impl fmt::Display for Failure {
             Self::Client(error) => error.fmt(f),
             Self::Settings(errors) => errors.fmt(f),
             Self::Machine(error) => error.fmt(f),
+            Self::Usage(text) => f.write_str(text),
             Self::Generate(error) => with_causes(error, f),
             Self::Replay(error) => with_causes(error, f),
             Self::Engine(error) => error.fmt(f),
