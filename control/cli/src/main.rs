@@ -18,6 +18,7 @@
 mod check;
 mod control;
 mod drops;
+mod evaluate;
 mod exit;
 mod failure;
 mod flows;
@@ -66,6 +67,8 @@ enum Verb {
     Check(check::Arguments),
     /// Make a synthetic capture of a scenario, with ground truth
     Generate(generate::Arguments),
+    /// Measure how good learning is, beside two baselines
+    Evaluate(evaluate::Arguments),
     /// Judge a capture: the same pipeline and learner, with the capture's time, without DPDK or root
     Replay(replay::Arguments),
     /// Start both processes and keep them running
@@ -86,6 +89,7 @@ impl Verb {
             Self::Observe(arguments) => arguments.run(),
             Self::Check(arguments) => arguments.run(),
             Self::Generate(arguments) => arguments.run(),
+            Self::Evaluate(arguments) => arguments.run(),
             Self::Replay(arguments) => arguments.run(),
             Self::Run(arguments) => arguments.run(),
             Self::Control(arguments) => arguments.run(),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use loadlock_packet::{Kind, Network};
 
-use crate::decide::{Candidate, Decisions, Hold, Outcome};
+use crate::decide::{Candidate, Decisions, Hold, Outcome, for_member};
 use crate::explain::hold_words;
 use crate::key::{Device, Tuple};
 
@@ -14,6 +14,8 @@ use crate::key::{Device, Tuple};
 pub enum CardKind {
     /// Held candidates: may they be admitted?
     Held,
+    /// Answered, and still without the evidence that admits it: needed, or chance? Only before enforcing.
+    Waiting,
     /// Convicted sources: are they what they look like?
     Convicted,
     /// An address that a second station claims: is it a spare part?
@@ -40,6 +42,13 @@ pub struct Cards {
     pub cards: Vec<Card>,
     /// Cards that aren't shown: an attacker mustn't be able to bury the others.
     pub left_out: usize,
+}
+
+fn more_words(count: usize) -> String {
+    match count {
+        0 | 1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    }
 }
 
 /// Which held candidates have one answer: why, the role or the device on each side, the service.
@@ -93,19 +102,65 @@ impl Decisions {
         cards
     }
 
+    /// What a person should look at before enforcing: answered candidates that are short of evidence. One question for each role or
+    /// device and service.
+    #[must_use]
+    pub fn review_cards(&self) -> Vec<Card> {
+        let mut waiting: BTreeMap<Question, (Vec<Tuple>, [Option<u16>; 2])> = BTreeMap::new();
+        let found = self.candidates.iter().filter(|found| found.outcome == Outcome::Waiting);
+        for candidate in found.filter(|found| found.is_sound) {
+            let tuple = candidate.tuple;
+            let [client, server] = candidate.roles;
+            let ends = (client.ok_or(tuple.client), server.ok_or(tuple.server));
+            let question = (0, ends.0, ends.1, tuple.kind, tuple.service);
+            let question = waiting.entry(question).or_default();
+            question.0.push(tuple);
+            question.1 = candidate.roles;
+        }
+        let cards = waiting.into_values().filter_map(|(seen, roles)| {
+            let first = *seen.first()?;
+            let (tuples, more) = self.for_role(roles, &seen);
+            let mut devices: Vec<Device> = tuples.iter().map(Tuple::client_device).collect();
+            devices.dedup();
+            let words = format!("{first}{more}: answered, and seen too little to be sure");
+            Some(Card { kind: CardKind::Waiting, words, tuples, devices })
+        });
+        cards.collect()
+    }
+
     fn held(&self, found: &[&Candidate]) -> Option<Card> {
         let first = found.first()?;
         let hold = first.hold?;
-        let tuples: Vec<Tuple> = found.iter().map(|candidate| candidate.tuple).collect();
+        let seen: Vec<Tuple> = found.iter().map(|candidate| candidate.tuple).collect();
+        let (tuples, more) = match hold {
+            Hold::Management(_) => self.for_role(first.roles, &seen),
+            _ => (seen.clone(), more_words(seen.len())),
+        };
         let mut devices: Vec<Device> = tuples.iter().map(Tuple::client_device).collect();
         devices.sort_unstable();
         devices.dedup();
-        let more = match tuples.len() {
-            1 => String::new(),
-            count => format!(" and {} more", count - 1),
-        };
         let words = format!("{}{more}: {}", first.tuple, hold_words(hold));
         Some(Card { kind: CardKind::Held, words, tuples, devices })
+    }
+
+    /// What several devices of a role were seen to do is asked for the whole role, and says so.
+    fn for_role(&self, roles: [Option<u16>; 2], seen: &[Tuple]) -> (Vec<Tuple>, String) {
+        const SEVERAL: usize = 3;
+        let (role, of_client) = match roles {
+            [Some(role), None] => (role, true),
+            [None, Some(role)] => (role, false),
+            _ => return (seen.to_vec(), more_words(seen.len())),
+        };
+        let (Some(example), true) = (seen.first(), seen.len() >= SEVERAL) else {
+            return (seen.to_vec(), more_words(seen.len()));
+        };
+        let members = self.roles.members(role.into()).iter();
+        let members = members.filter_map(|at| self.devices.get(*at as usize));
+        let mut tuples: Vec<Tuple> =
+            members.map(|member| for_member(*example, *member, of_client)).collect();
+        tuples.sort_unstable();
+        let name = self.roles.name(role.into());
+        (tuples, format!(" and every other {name} (seen on {})", seen.len()))
     }
 
     fn claimed_cards(&self) -> Vec<Card> {

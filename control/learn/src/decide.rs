@@ -1,6 +1,6 @@
 //! Admission: of every candidate, whether it becomes a rule, and why.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use loadlock_packet::{Kind, MacAddress, Network, Side};
 
@@ -269,9 +269,10 @@ impl Judge<'_> {
             (0u32..).zip(&self.ledger.facts).map(|(at, fact)| self.judge(at, fact)).collect();
         let found = negotiated::find(self.ledger, &self.standing);
         let ranges = self.admit_ranges(found, &mut candidates);
-        let extended = self.extend_to_roles(&candidates);
+        let extended = self.extend_to_roles(&mut candidates);
         candidates.extend(extended);
         candidates.sort_by_key(|candidate| candidate.tuple);
+        self.add_approved(&mut candidates);
         let claimed = (0u32..)
             .zip(&self.ledger.facts)
             .filter_map(|(_, fact)| {
@@ -455,53 +456,94 @@ impl Judge<'_> {
         ranges
     }
 
-    /// What most of a role does, on several days each, is admitted for all of it.
-    fn extend_to_roles(&self, candidates: &[Candidate]) -> Vec<Candidate> {
-        const ROLE_MIN: usize = 4;
+    /// What several of a role do, not all on one day, counts for all of it.
+    ///
+    /// Of clients, two suffice: each found the server by itself. Of servers, one client may have found them all: most of the role must
+    /// have been asked, each on several days.
+    fn extend_to_roles(&self, candidates: &mut [Candidate]) -> Vec<Candidate> {
         let known: HashSet<Tuple> = candidates.iter().map(|candidate| candidate.tuple).collect();
-        let mut extended: BTreeSet<(Tuple, usize)> = BTreeSet::new();
-        let groups = [(true, &self.groups.by_service), (false, &self.groups.by_question)];
-        for (of_client, groups) in groups {
+        let mut extended: BTreeMap<Tuple, usize> = BTreeMap::new();
+        for (of_client, groups) in
+            [(true, &self.groups.by_service), (false, &self.groups.by_question)]
+        {
             for facts in groups.values() {
-                let mut users: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
-                for at in facts {
-                    let (fact, candidate) =
-                        (&self.ledger.facts[*at as usize], &candidates[*at as usize]);
-                    let device = if of_client { fact.client } else { fact.server };
-                    let stands = fact.evidence.days.count() >= self.settings.days_min;
-                    let admitted =
-                        candidate.outcome == Outcome::Admitted && candidate.range.is_none();
-                    if let Some(role) = self.roles.of(device).filter(|_| stands && admitted) {
-                        users.entry(role).or_default().push(*at);
-                    }
-                }
-                for (role, users) in users {
+                for (role, users) in self.users_by_role(facts, candidates, of_client) {
                     let members = self.roles.members(role);
-                    let share = users.len() as f64 / members.len() as f64;
-                    if members.len() < ROLE_MIN
-                        || users.len() < 3
-                        || share < self.settings.role_share
-                    {
+                    if !self.is_of_role(&users, members.len(), of_client) {
                         continue;
+                    }
+                    for at in &users {
+                        let candidate = &mut candidates[*at as usize];
+                        if candidate.outcome == Outcome::Waiting {
+                            candidate.outcome = Outcome::Admitted;
+                            candidate.grounds.peers = candidate.grounds.peers.max(users.len() - 1);
+                        }
                     }
                     let example = self.ledger.facts[users[0] as usize].tuple;
                     for member in members {
                         let member = self.ledger.devices[*member as usize];
                         let tuple = for_member(example, member, of_client);
-                        let itself = tuple.client == tuple.server;
-                        if !itself
-                            && !known.contains(&tuple)
-                            && !self.answers.declined.contains(&tuple)
-                        {
-                            extended.insert((tuple, users.len()));
+                        let is_new = tuple.client != tuple.server && !known.contains(&tuple);
+                        if is_new && !self.answers.declined.contains(&tuple) {
+                            let peers = extended.entry(tuple).or_default();
+                            *peers = users.len().max(*peers);
                         }
                     }
                 }
             }
         }
-        let mut seen = HashSet::new();
-        let new = extended.into_iter().filter(|(tuple, _)| seen.insert(*tuple));
-        new.map(|(tuple, peers)| self.by_role(tuple, peers)).collect()
+        extended.into_iter().map(|(tuple, peers)| self.by_role(tuple, peers)).collect()
+    }
+
+    /// The facts of a group that nothing speaks against, by the role of one end, in order.
+    fn users_by_role(
+        &self,
+        facts: &[u32],
+        candidates: &[Candidate],
+        of_client: bool,
+    ) -> BTreeMap<usize, Vec<u32>> {
+        let mut users: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+        for at in facts {
+            let (fact, candidate) = (&self.ledger.facts[*at as usize], &candidates[*at as usize]);
+            let device = if of_client { fact.client } else { fact.server };
+            let fits = candidate.hold.is_none()
+                && candidate.range.is_none()
+                && matches!(candidate.outcome, Outcome::Admitted | Outcome::Waiting);
+            if let Some(role) = self.roles.of(device).filter(|_| fits) {
+                users.entry(role).or_default().push(*at);
+            }
+        }
+        users
+    }
+
+    fn is_of_role(&self, users: &[u32], members: usize, of_client: bool) -> bool {
+        const ROLE_MIN: usize = 4;
+        const ASKED_MIN: usize = 3;
+        if members < ROLE_MIN {
+            return false;
+        }
+        let days_of = |at: &u32| self.ledger.facts[*at as usize].evidence.days;
+        if of_client {
+            let mut days = crate::days::Days::default();
+            users.iter().for_each(|at| days.join(days_of(at)));
+            return users.len() >= self.settings.peers_min && days.count() >= self.settings.days_min;
+        }
+        let several = users.iter().filter(|at| days_of(at).count() >= self.settings.days_min).count();
+        several >= ASKED_MIN && several as f64 >= members as f64 * self.settings.role_share
+    }
+
+    /// What a person approved before it was seen.
+    fn add_approved(&self, candidates: &mut Vec<Candidate>) {
+        let known: HashSet<Tuple> = candidates.iter().map(|candidate| candidate.tuple).collect();
+        let new = self.answers.approved.iter().filter(|tuple| !known.contains(tuple));
+        let new: Vec<Candidate> = new
+            .map(|tuple| Candidate {
+                grounds: Grounds { approved: true, ..Grounds::default() },
+                ..self.by_role(*tuple, 0)
+            })
+            .collect();
+        candidates.extend(new);
+        candidates.sort_by_key(|candidate| candidate.tuple);
     }
 
     fn by_role(&self, tuple: Tuple, peers: usize) -> Candidate {
@@ -532,7 +574,8 @@ fn turned(tuple: Tuple) -> Tuple {
     }
 }
 
-fn for_member(example: Tuple, member: Device, of_client: bool) -> Tuple {
+/// The same, by or for another device.
+pub(crate) fn for_member(example: Tuple, member: Device, of_client: bool) -> Tuple {
     let Device { segment, vlans, network, side } = member;
     if of_client {
         Tuple { segment, vlans, client: network, client_side: side, ..example }

@@ -219,28 +219,35 @@ impl Drift {
     }
 }
 
+/// A roll-out reaches every device of a role sooner or later: the question is about all of them.
 fn proposal(
     tuples: Vec<Tuple>,
     decisions: &Decisions,
     role: &impl Fn(&Device) -> Option<usize>,
 ) -> Proposal {
-    let first = tuples.first();
-    let mut kind = ProposalKind::Incident;
-    let mut words = first.map(Tuple::to_string).unwrap_or_default();
-    if let Some(tuple) = first
-        && tuples.len() >= ROLL_OUT_MIN
-        && let Some(role) = role(&tuple.client_device()).or(role(&tuple.server_device()))
-    {
-        kind = ProposalKind::RollOut;
-        words = format!(
-            "{words} and {} more of {}: a roll-out?",
-            tuples.len() - 1,
-            decisions.roles.name(role)
-        );
-    } else {
-        words.push_str(": new, on one device");
-    }
-    Proposal { kind, words, tuples }
+    let words = tuples.first().map(Tuple::to_string).unwrap_or_default();
+    let several = tuples.len() >= ROLL_OUT_MIN;
+    let example = tuples.first().copied().filter(|_| several);
+    let ends = example.map(|tuple| (role(&tuple.client_device()), role(&tuple.server_device())));
+    let (Some(example), Some(ends)) = (example, ends) else {
+        let words = format!("{words}: new, on one device");
+        return Proposal { kind: ProposalKind::Incident, words, tuples };
+    };
+    let (role, of_client) = match ends {
+        (Some(role), None) => (role, true),
+        (None, Some(role)) => (role, false),
+        _ => {
+            let words = format!("{words}: new, between devices that have nothing to do with each other");
+            return Proposal { kind: ProposalKind::Incident, words, tuples };
+        }
+    };
+    let words = format!("{words} and {} more of {}: a roll-out?", tuples.len() - 1, decisions.roles.name(role));
+    let members = decisions.roles.members(role).iter();
+    let members = members.filter_map(|at| decisions.devices.get(*at as usize));
+    let mut tuples: Vec<Tuple> =
+        members.map(|member| crate::decide::for_member(example, *member, of_client)).collect();
+    tuples.sort_unstable();
+    Proposal { kind: ProposalKind::RollOut, words, tuples }
 }
 
 impl Decisions {

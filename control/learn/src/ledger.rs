@@ -36,6 +36,8 @@ pub(crate) struct Ledger {
     stations: HashMap<Device, (u64, MacAddress)>,
     /// Stations with so many addresses that they are routers.
     routers: HashSet<(Device, MacAddress)>,
+    /// Where an address was first heard to ask or answer: when, and on which side.
+    homes: HashMap<(Device, Network), (u64, Side)>,
 }
 
 /// From this many addresses on, a station is a router, and the addresses behind it have no station of their own.
@@ -80,6 +82,11 @@ impl Ledger {
                 if mac.is_group() || mac == MacAddress([0; 6]) {
                     continue;
                 }
+                if fact.evidence.has_spoken(side) {
+                    let home = self.homes.entry(home(device));
+                    let heard = (fact.evidence.first_seen_ns, side);
+                    home.and_modify(|known| *known = (*known).min(heard)).or_insert(heard);
+                }
                 let first = (fact.evidence.first_seen_ns, mac);
                 let own = self.stations.entry(device).or_insert(first);
                 if (first.0, first.1.0) < (own.0, own.1.0) {
@@ -100,6 +107,10 @@ impl Ledger {
     pub fn foreign_station(&self, fact: &Fact) -> Option<MacAddress> {
         let device = fact.tuple.client_device();
         let mac = fact.evidence.macs_first[device.side as usize];
+        // An address doesn't move to the other side of the appliance, whatever station it shows.
+        if self.homes.get(&home(device)).is_some_and(|(_, side)| *side != device.side) {
+            return Some(mac);
+        }
         let (_, own) = *self.stations.get(&device)?;
         let routed = self.routers.contains(&place(device, mac))
             || self.routers.contains(&place(device, own));
@@ -127,6 +138,12 @@ impl Ledger {
 fn ends(fact: &Fact) -> [(Device, Side); 2] {
     let (client, server) = (fact.tuple.client_device(), fact.tuple.server_device());
     [(client, client.side), (server, server.side)]
+}
+
+/// An address in its segment and VLAN, on whichever side.
+fn home(device: Device) -> (Device, Network) {
+    let nowhere = Network::Link { mac: MacAddress([0; 6]), oui: [0; 3] };
+    (Device { network: nowhere, side: Side::A, ..device }, device.network)
 }
 
 /// Where a station is: a device without its address.
