@@ -42,6 +42,7 @@ impl Enforced {
             view.find(key, client).is_some_and(|found| opens(&found.options))
         };
         by(opener, |options| options.client_opens)
-            || (key.tail().kind() != Kind::Tcp && by(opener.other(), |options| options.server_opens))
+            || (key.tail().kind() != Kind::Tcp
+                && by(opener.other(), |options| options.server_opens))
     }
 }

@@ -10,7 +10,6 @@
 //! recording everything for the same time, and for thirty days.
 #![forbid(unsafe_code)]
 
-
 mod enforced;
 mod error;
 mod measures;
@@ -19,7 +18,6 @@ mod plots;
 mod report;
 mod site;
 mod truth;
-
 
 pub use error::EvaluateError;
 pub use measures::{CONTESTANTS, Figures, Row};

@@ -23,7 +23,13 @@ pub(crate) struct Person<'o> {
 
 impl<'o> Person<'o> {
     pub fn new(oracle: &'o Oracle) -> Self {
-        Self { oracle, answers: Answers::default(), cards: 0, questions: Vec::new(), asked: BTreeSet::new() }
+        Self {
+            oracle,
+            answers: Answers::default(),
+            cards: 0,
+            questions: Vec::new(),
+            asked: BTreeSet::new(),
+        }
     }
 
     fn approves(&mut self, tuples: &[Tuple]) {
@@ -35,7 +41,13 @@ impl<'o> Person<'o> {
 
     /// Answers one card. True if the answer may change decisions.
     pub fn answer(&mut self, card: &Card) -> bool {
-        if !self.asked.insert(format!("{:?} {}", card.kind, card.words)) {
+        let about = match card.kind {
+            CardKind::Convicted | CardKind::Claimed => {
+                format!("{:?} {:?}", card.kind, card.devices)
+            }
+            CardKind::Held | CardKind::Waiting => format!("{:?}", card.tuples),
+        };
+        if !self.asked.insert(about) {
             return false;
         }
         self.cards += 1;
@@ -72,11 +84,17 @@ impl<'o> Person<'o> {
         let known = |tuple: &Tuple| {
             self.answers.approved.contains(tuple) || self.answers.declined.contains(tuple)
         };
-        let new: Vec<Tuple> = proposal.tuples.iter().filter(|tuple| !known(tuple)).copied().collect();
+        let new: Vec<Tuple> =
+            proposal.tuples.iter().filter(|tuple| !known(tuple)).copied().collect();
         if new.is_empty() {
             return false;
         }
         self.cards += 1;
+        if let Some(moved) = proposal.moved {
+            self.questions.push(format!("benign (Move): {}", proposal.words));
+            self.answers.moved.insert(moved.0, moved.1);
+            return true;
+        }
         let seen = |tuple: &&Tuple| self.oracle.tuples.contains_key(tuple);
         let is_needed = proposal.kind == ProposalKind::NewDevice
             || new.iter().filter(seen).any(|tuple| self.oracle.is_needed(tuple));

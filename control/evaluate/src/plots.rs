@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use plotters::prelude::{
-    BLACK, BLUE, ChartBuilder, Color, GREEN, IntoDrawingArea, LineSeries, PathElement, RED, RGBColor,
-    SVGBackend, WHITE,
+    BLACK, BLUE, ChartBuilder, Color, GREEN, IntoDrawingArea, LineSeries, PathElement, RED,
+    RGBColor, SVGBackend, WHITE,
 };
 
 use crate::error::EvaluateError;
@@ -22,7 +22,11 @@ const COLOURS: [RGBColor; 3] = [BLUE, RED, GREEN];
 const SIZE: (u32, u32) = (860, 420);
 
 /// Writes the charts beside the report. Returns their paths.
-pub(crate) fn write(report: &Path, subject: &str, run: &SiteRun) -> Result<Vec<PathBuf>, EvaluateError> {
+pub(crate) fn write(
+    report: &Path,
+    subject: &str,
+    run: &SiteRun,
+) -> Result<Vec<PathBuf>, EvaluateError> {
     let stem = report.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let beside = |name: &str| report.with_file_name(format!("{stem}-{name}.svg"));
     let curve = [0, 1].map(|at| Line {
@@ -50,8 +54,18 @@ pub(crate) fn write(report: &Path, subject: &str, run: &SiteRun) -> Result<Vec<P
             .collect(),
     });
     let charts: [(&str, &str, &str, &[Line]); 3] = [
-        ("curve", "share of later connections not permitted, if enforced on this day", "share", &curve),
-        ("forecast", "blocks in the month after, if enforced on this day", "connections", &forecast),
+        (
+            "curve",
+            "share of later connections not permitted, if enforced on this day",
+            "share",
+            &curve,
+        ),
+        (
+            "forecast",
+            "blocks in the month after, if enforced on this day",
+            "connections",
+            &forecast,
+        ),
         ("blocked", "benign connections blocked", "connections", &blocked),
     ];
     let mut files = Vec::new();
@@ -78,12 +92,7 @@ fn draw(file: &Path, title: &str, unit: &str, lines: &[Line]) -> Result<(), Stri
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..right, 0.0..top)
         .map_err(|error| words(&error))?;
-    chart
-        .configure_mesh()
-        .x_desc("day")
-        .y_desc(unit)
-        .draw()
-        .map_err(|error| words(&error))?;
+    chart.configure_mesh().x_desc("day").y_desc(unit).draw().map_err(|error| words(&error))?;
     for line in lines {
         let colour = line.colour;
         chart

@@ -46,8 +46,8 @@ pub struct SiteRun {
     pub questions: Vec<String>,
     /// What was blocked most, for people: class and count of Loadlock.
     pub blocked_by_class: Vec<(String, u64)>,
-    /// Classes of attacks that were admitted, and how many tuples of each.
-    pub admitted_by_class: Vec<(String, u64)>,
+    /// Classes of attacks that were admitted, and tuples of each, at most 20.
+    pub admitted_by_class: Vec<(String, Vec<String>)>,
 }
 
 struct Run<'s> {
@@ -136,7 +136,11 @@ impl Run<'_> {
         })
     }
 
-    fn enforced(&self, learner: &Learner, decisions: &Decisions) -> Result<Enforced, EvaluateError> {
+    fn enforced(
+        &self,
+        learner: &Learner,
+        decisions: &Decisions,
+    ) -> Result<Enforced, EvaluateError> {
         let policy =
             learner.policy_of(decisions).map_err(|source| EvaluateError::Policy { source })?;
         Enforced::compile(&policy, &self.segments)
@@ -242,7 +246,12 @@ impl Run<'_> {
     }
 
     /// Enforces a policy that nobody changes.
-    fn enforce_fixed(&self, enforced: &Enforced, learn_days: u32, figures: &mut Figures) -> Vec<u32> {
+    fn enforce_fixed(
+        &self,
+        enforced: &Enforced,
+        learn_days: u32,
+        figures: &mut Figures,
+    ) -> Vec<u32> {
         let mut tally = Tally::new(self.site);
         for flow in self.site.flows(self.seed) {
             let Some(key) = key(&flow) else { continue };
@@ -268,7 +277,7 @@ impl Run<'_> {
         mut enforced: Enforced,
         person: &mut Person<'_>,
         figures: &mut Figures,
-    ) -> Result<(Vec<u32>, Vec<(String, u64)>, Vec<(String, u64)>), EvaluateError> {
+    ) -> Result<(Vec<u32>, Vec<(String, u64)>, Vec<(String, Vec<String>)>), EvaluateError> {
         let settings = AdmissionSettings::default();
         let start_ns = self.learn_end_ns(self.site.learn_days());
         let mut review_ns = start_ns + REVIEW_NS;
@@ -302,14 +311,19 @@ impl Run<'_> {
             let Some(key) = key(&flow) else { continue };
             let tuple = loadlock_learn::Tuple::new(&key, opener(&flow));
             if self.oracle.is_attack(&tuple) && enforced.permits(&key, opener(&flow)) {
-                admitted.entry(flow.class).or_insert_with(std::collections::BTreeSet::new).insert(tuple);
+                admitted
+                    .entry(flow.class)
+                    .or_insert_with(std::collections::BTreeSet::new)
+                    .insert(tuple);
             }
         }
         figures.attack_tuples_admitted =
             admitted.values().map(std::collections::BTreeSet::len).sum::<usize>() as f64;
-        let admitted = admitted
-            .into_iter()
-            .map(|(class, tuples)| (self.site.class(class).to_owned(), tuples.len() as u64));
+        const SHOWN_MAX: usize = 20;
+        let admitted = admitted.into_iter().map(|(class, tuples)| {
+            let words = tuples.iter().take(SHOWN_MAX).map(ToString::to_string);
+            (self.site.class(class).to_owned(), words.collect())
+        });
         let by_class = tally.blocked_by_class(self.site);
         Ok((tally.blocked_by_day, by_class, admitted.collect()))
     }

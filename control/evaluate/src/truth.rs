@@ -113,8 +113,7 @@ pub(crate) fn events(flow: &Flow, key: FlowKey) -> [Event; 2] {
     let ordered = |of_client: u64, of_server: u64| by_side(client, of_client, of_server);
     let flags = EventFlags { forwarded: true, learning: true, ..EventFlags::default() };
     let [asked, answered] = flow.packets.map(u64::from);
-    let handshake =
-        flow.transport == Transport::Tcp && flow.outcome == FlowOutcome::Answered;
+    let handshake = flow.transport == Transport::Tcp && flow.outcome == FlowOutcome::Answered;
     let begun = Event {
         kind: EventKind::Started,
         time_ns: flow.time_ns,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use loadlock_packet::SegmentId;
+use loadlock_packet::{Network, SegmentId};
 
 use crate::declared::Declared;
 use crate::key::{Device, Tuple};
@@ -121,6 +121,8 @@ pub struct Answers {
     pub stations: BTreeSet<Device>,
     /// Names of roles that a person gave; devices with the same name are one role, whatever they talk.
     pub roles: BTreeMap<Device, String>,
+    /// Hosts that moved: from which address, and to which. What was admitted with the old one is admitted with the new one.
+    pub moved: BTreeMap<Network, Network>,
     /// What suppliers declare.
     pub declared: Declared,
 }

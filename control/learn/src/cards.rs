@@ -143,17 +143,14 @@ impl Decisions {
         Some(Card { kind: CardKind::Held, words, tuples, devices })
     }
 
-    /// What several devices of a role were seen to do is asked for the whole role, and says so.
+    /// What a device of a role was seen to do is asked for the whole role, and says so.
     fn for_role(&self, roles: [Option<u16>; 2], seen: &[Tuple]) -> (Vec<Tuple>, String) {
-        const SEVERAL: usize = 3;
         let (role, of_client) = match roles {
             [Some(role), None] => (role, true),
             [None, Some(role)] => (role, false),
             _ => return (seen.to_vec(), more_words(seen.len())),
         };
-        let (Some(example), true) = (seen.first(), seen.len() >= SEVERAL) else {
-            return (seen.to_vec(), more_words(seen.len()));
-        };
+        let Some(example) = seen.first() else { return (Vec::new(), String::new()) };
         let members = self.roles.members(role.into()).iter();
         let members = members.filter_map(|at| self.devices.get(*at as usize));
         let mut tuples: Vec<Tuple> =

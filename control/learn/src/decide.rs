@@ -273,6 +273,8 @@ impl Judge<'_> {
         candidates.extend(extended);
         candidates.sort_by_key(|candidate| candidate.tuple);
         self.add_approved(&mut candidates);
+        let mut ranges = ranges;
+        self.follow_moves(&mut candidates, &mut ranges);
         let claimed = (0u32..)
             .zip(&self.ledger.facts)
             .filter_map(|(_, fact)| {
@@ -526,9 +528,11 @@ impl Judge<'_> {
         if of_client {
             let mut days = crate::days::Days::default();
             users.iter().for_each(|at| days.join(days_of(at)));
-            return users.len() >= self.settings.peers_min && days.count() >= self.settings.days_min;
+            return users.len() >= self.settings.peers_min
+                && days.count() >= self.settings.days_min;
         }
-        let several = users.iter().filter(|at| days_of(at).count() >= self.settings.days_min).count();
+        let several =
+            users.iter().filter(|at| days_of(at).count() >= self.settings.days_min).count();
         several >= ASKED_MIN && several as f64 >= members as f64 * self.settings.role_share
     }
 
@@ -546,6 +550,36 @@ impl Judge<'_> {
         candidates.sort_by_key(|candidate| candidate.tuple);
     }
 
+    /// What was admitted with a host's old address is admitted with its new one.
+    fn follow_moves(&self, candidates: &mut Vec<Candidate>, ranges: &mut [PortRange]) {
+        if self.answers.moved.is_empty() {
+            return;
+        }
+        let moved = |network: Network| self.answers.moved.get(&network).copied().unwrap_or(network);
+        let follow = |tuple: &Tuple| {
+            let new = Tuple { client: moved(tuple.client), server: moved(tuple.server), ..*tuple };
+            (new != *tuple).then_some(new)
+        };
+        let known: HashSet<Tuple> = candidates.iter().map(|candidate| candidate.tuple).collect();
+        let new: Vec<Candidate> = candidates
+            .iter()
+            .filter(|candidate| candidate.outcome == Outcome::Admitted && candidate.range.is_none())
+            .filter_map(|candidate| {
+                let tuple = follow(&candidate.tuple).filter(|tuple| !known.contains(tuple))?;
+                let grounds = Grounds { approved: true, ..Grounds::default() };
+                Some(Candidate { tuple, evidence: None, grounds, ..candidate.clone() })
+            })
+            .collect();
+        candidates.extend(new);
+        candidates.sort_by_key(|candidate| candidate.tuple);
+        for range in ranges {
+            let new: Vec<Tuple> = range.tuples.iter().filter_map(follow).collect();
+            range.tuples.extend(new);
+            range.tuples.sort_unstable();
+            range.tuples.dedup();
+        }
+    }
+
     fn by_role(&self, tuple: Tuple, peers: usize) -> Candidate {
         let role = |device: Device| {
             let at = self.ledger.devices.binary_search(&device).ok()?;
@@ -561,6 +595,21 @@ impl Judge<'_> {
             roles: [role(tuple.client_device()), role(tuple.server_device())],
             range: None,
         }
+    }
+}
+
+impl Decisions {
+    /// True if a tuple is admitted, by itself or by a range.
+    #[must_use]
+    pub fn admits(&self, tuple: &Tuple) -> bool {
+        let at = self.candidates.binary_search_by_key(tuple, |candidate| candidate.tuple);
+        at.is_ok_and(|at| self.candidates[at].outcome == Outcome::Admitted)
+            || self.ranges.iter().any(|range| {
+                let of_range = Tuple { service: range.ports.0, ..*tuple };
+                tuple.kind == Kind::Tcp
+                    && (range.ports.0..=range.ports.1).contains(&tuple.service)
+                    && range.tuples.binary_search(&of_range).is_ok()
+            })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use loadlock_exchange::{Event, EventKind};
-use loadlock_packet::Kind;
+use loadlock_packet::{Kind, Network};
 
 use crate::days::{Days, NS_PER_DAY, day_of};
 use crate::decide::{Candidate, Decisions, Outcome};
@@ -33,6 +33,8 @@ pub struct Refused {
 /// What a proposal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProposalKind {
+    /// A host has another address: its clients ask the new one for what they asked the old one.
+    Move,
     /// The same new thing on several devices of a role: a roll-out, or a server that moved.
     RollOut,
     /// A device of its own that is like a role: may it have the role's rules?
@@ -50,6 +52,8 @@ pub struct Proposal {
     pub words: String,
     /// What would be permitted, in order.
     pub tuples: Vec<Tuple>,
+    /// The host that moved: from which address, and to which.
+    pub moved: Option<(Network, Network)>,
 }
 
 /// A rule that wasn't used for long.
@@ -125,10 +129,13 @@ impl Drift {
         let scanners = self.scanners(decisions);
         let known = |device: &Device| decisions.devices.binary_search(device).ok();
         let role = |device: &Device| known(device).and_then(|at| decisions.roles.of(at));
+        let moves = self.moves(decisions);
+        let has_moved =
+            |tuple: &Tuple| moves.values().any(|new| *new == tuple.client || *new == tuple.server);
         let mut groups: BTreeMap<_, Vec<Tuple>> = BTreeMap::new();
         for tuple in self.refused.keys() {
             let (client, server) = (tuple.client_device(), tuple.server_device());
-            if scanners.contains_key(&client) {
+            if scanners.contains_key(&client) || has_moved(tuple) {
                 continue;
             }
             let ends = match (role(&client), role(&server)) {
@@ -147,8 +154,49 @@ impl Drift {
             })
             .collect();
         proposals.extend(self.new_devices(decisions, &scanners));
+        proposals.extend(moves.into_iter().map(|(old, new)| {
+            let refused = self.refused.keys().filter(|tuple| tuple.client == new || tuple.server == new);
+            let mut tuples: Vec<Tuple> = refused.copied().collect();
+            tuples.sort_unstable();
+            let device = |network| tuples.iter().map(Tuple::server_device).find(|d| d.network == network);
+            let name = device(new).map(|device| device.address()).unwrap_or_default();
+            let words = format!(
+                "{} clients ask {name} for what they asked another host, which is silent: has it moved?",
+                tuples.len()
+            );
+            Proposal { kind: ProposalKind::Move, words, tuples, moved: Some((old, new)) }
+        }));
         proposals.sort_by(|a, b| (a.kind, &a.tuples).cmp(&(b.kind, &b.tuples)));
         proposals
+    }
+
+    /// Hosts that moved, by their old address: at least three clients ask an unknown address for nothing but what is admitted with
+    /// the old one.
+    fn moves(&self, decisions: &Decisions) -> BTreeMap<Network, Network> {
+        const CLIENTS_MIN: usize = 3;
+        let mut asked: BTreeMap<Network, Vec<&Tuple>> = BTreeMap::new();
+        for tuple in self.refused.keys() {
+            asked.entry(tuple.server).or_default().push(tuple);
+        }
+        let known: std::collections::BTreeSet<Network> =
+            decisions.devices.iter().map(|device| device.network).collect();
+        asked.retain(|server, tuples| {
+            let clients: std::collections::BTreeSet<Network> =
+                tuples.iter().map(|tuple| tuple.client).collect();
+            !known.contains(server) && clients.len() >= CLIENTS_MIN
+        });
+        let mut moves = BTreeMap::new();
+        for (new, tuples) in asked {
+            let fits = |old: &&Network| {
+                let before =
+                    |tuple: &&&Tuple| decisions.admits(&Tuple { server: **old, ..***tuple });
+                tuples.iter().filter(before).count() * 10 >= tuples.len() * 9
+            };
+            if let Some(old) = known.iter().find(fits) {
+                moves.insert(*old, new);
+            }
+        }
+        moves
     }
 
     /// Sources that were refused so many different things that they are scanning, and how many.
@@ -213,7 +261,7 @@ impl Drift {
                 device.address(),
                 decisions.roles.name(role)
             );
-            proposals.push(Proposal { kind: ProposalKind::NewDevice, words, tuples });
+            proposals.push(Proposal { kind: ProposalKind::NewDevice, words, tuples, moved: None });
         }
         proposals
     }
@@ -231,30 +279,35 @@ fn proposal(
     let ends = example.map(|tuple| (role(&tuple.client_device()), role(&tuple.server_device())));
     let (Some(example), Some(ends)) = (example, ends) else {
         let words = format!("{words}: new, on one device");
-        return Proposal { kind: ProposalKind::Incident, words, tuples };
+        return Proposal { kind: ProposalKind::Incident, words, tuples, moved: None };
     };
     let (role, of_client) = match ends {
         (Some(role), None) => (role, true),
         (None, Some(role)) => (role, false),
         _ => {
-            let words = format!("{words}: new, between devices that have nothing to do with each other");
-            return Proposal { kind: ProposalKind::Incident, words, tuples };
+            let words =
+                format!("{words}: new, between devices that have nothing to do with each other");
+            return Proposal { kind: ProposalKind::Incident, words, tuples, moved: None };
         }
     };
-    let words = format!("{words} and {} more of {}: a roll-out?", tuples.len() - 1, decisions.roles.name(role));
+    let words = format!(
+        "{words} and {} more of {}: a roll-out?",
+        tuples.len() - 1,
+        decisions.roles.name(role)
+    );
     let members = decisions.roles.members(role).iter();
     let members = members.filter_map(|at| decisions.devices.get(*at as usize));
     let mut tuples: Vec<Tuple> =
         members.map(|member| crate::decide::for_member(example, *member, of_client)).collect();
     tuples.sort_unstable();
-    Proposal { kind: ProposalKind::RollOut, words, tuples }
+    Proposal { kind: ProposalKind::RollOut, words, tuples, moved: None }
 }
 
 impl Decisions {
     /// What each role asks, of whom: admitted, and from several devices.
     fn services_of_roles(
         &self,
-    ) -> BTreeMap<usize, std::collections::BTreeSet<(loadlock_packet::Network, Kind, u16)>> {
+    ) -> BTreeMap<usize, std::collections::BTreeSet<(Network, Kind, u16)>> {
         let mut services: BTreeMap<usize, BTreeMap<_, usize>> = BTreeMap::new();
         for candidate in &self.candidates {
             let [client, _] = candidate.roles;

@@ -250,6 +250,9 @@ fn charge_words(charge: Charge) -> String {
         Charge::FanOut { silent } => {
             format!("it asked {silent} servers for one service, and most didn't answer")
         }
+        Charge::Lateral { servers } => {
+            format!("it tried the file shares of {servers} machines, five of them within a day")
+        }
         Charge::Pool { sources, failed } => format!(
             "{failed} first contacts of {sources} sources of its network failed: together they scan"
         ),

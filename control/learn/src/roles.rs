@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use loadlock_packet::{Kind, Network};
 
+use crate::classes::management;
 use crate::key::Device;
 use crate::ledger::Ledger;
 
@@ -29,8 +30,8 @@ const FEATURES_MIN: usize = 3;
 /// From how many different clients on a peer counts by its name.
 const POPULAR_MIN: usize = 4;
 /// How much alike two devices of one role are, and two of the same vendor.
-const ALIKE: f64 = 0.6;
-const ALIKE_SAME_VENDOR: f64 = 0.45;
+const ALIKE: f64 = 0.95;
+const ALIKE_SAME_VENDOR: f64 = 0.6;
 
 impl Roles {
     /// Groups the devices of a ledger. `excluded` says of which facts nothing is concluded; `given` are the names that people gave.
@@ -85,7 +86,10 @@ impl Roles {
         }
         // A role needs at least two; named after its first member.
         let mut groups: Vec<Vec<u32>> = groups.into_iter().map(|(_, members)| members).collect();
-        groups.retain(|members| members.len() > 1);
+        // A host behind a router is seen by every segment: that is one address, and no role.
+        let network = |device: &u32| ledger.devices[*device as usize].network;
+        groups
+            .retain(|members| members.iter().any(|device| network(device) != network(&members[0])));
         for members in &mut groups {
             members.sort_unstable();
         }
@@ -151,7 +155,8 @@ fn features(ledger: &Ledger, excluded: impl Fn(usize) -> bool) -> Vec<HashSet<Fe
     let mut features = vec![HashSet::new(); ledger.devices.len()];
     for fact in sound {
         let (kind, service) = (fact.tuple.kind, fact.tuple.service);
-        if kind == Kind::Tcp && service >= DYNAMIC_MIN {
+        // By the ways in which machines are taken over, an attacker could put a device into another role.
+        if (kind == Kind::Tcp && service >= DYNAMIC_MIN) || management(kind, service).is_some() {
             continue;
         }
         features[fact.client].insert((true, kind, service, named(fact.tuple.server)));

@@ -6,7 +6,8 @@
 //!   record that begins to scan is convicted as fast as a stranger.
 //! * Unused addresses: who keeps on trying addresses from which nobody ever heard is convicted however many others answer him.
 //! * Fan-out: one service asked of many servers, of which most don't answer.
-//! * Pools: sources of one network that were never answered are walked together, so that a scan isn't hidden by its sources' number.
+//! * Lateral: file shares of many machines within a day, answered or not.
+//! * Pools: sources of one network without a record of several days are walked together, so that a scan isn't hidden by their number.
 //!
 //! A contact that was answered later is no failure. Of what was met running the first contact wasn't seen: it doesn't count.
 
@@ -16,6 +17,8 @@ use std::net::IpAddr;
 use loadlock_packet::{Kind, Network};
 
 use crate::admission::AdmissionSettings;
+use crate::classes::{Management, management};
+use crate::days::NS_PER_DAY;
 use crate::key::Device;
 use crate::ledger::{Fact, Ledger};
 
@@ -36,6 +39,11 @@ pub enum Charge {
     FanOut {
         /// How many didn't.
         silent: usize,
+    },
+    /// File shares of many machines were tried within a day: a worm, also where most let it in.
+    Lateral {
+        /// How many machines.
+        servers: usize,
     },
     /// Sources of one network failed together.
     Pool {
@@ -103,15 +111,13 @@ impl Suspicion {
                 continue;
             }
             let contacts = contacts(ledger, facts.iter().copied());
-            let failed = contacts.iter().filter(|(.., failed)| *failed).count();
-            if failed == 0 {
-                continue;
-            }
-            if suspicion.walk(source, device, &contacts) {
+            if contacts.is_empty() || suspicion.walk(source, device, &contacts) {
                 continue;
             }
             suspicion.count(ledger, settings, device, &contacts);
-            if failed * 2 > contacts.len()
+            suspicion.spread(ledger, device, &contacts);
+            let days = |at: &u32| ledger.facts[*at as usize].evidence.days.count();
+            if facts.iter().all(|at| days(at) < settings.days_min)
                 && let Some(pool) = pool_of(source)
             {
                 strangers.entry(pool).or_default().push(device);
@@ -176,6 +182,30 @@ impl Suspicion {
             self.convict(source, device, charge, first_failed, *time_ns, failed);
             return;
         }
+    }
+
+    /// File shares of many machines, tried for the first time within a day.
+    fn spread(&mut self, ledger: &Ledger, device: usize, contacts: &[Contact]) {
+        const SERVERS_MIN: usize = 5;
+        let shares: Vec<&Contact> = contacts
+            .iter()
+            .filter(|(_, fact, _)| {
+                let tuple = &ledger.facts[*fact as usize].tuple;
+                management(tuple.kind, tuple.service) == Some(Management::FileSharing)
+            })
+            .collect();
+        let within_day = |tries: &&[&Contact]| {
+            let servers: HashSet<Network> = tries
+                .iter()
+                .map(|(_, fact, _)| ledger.facts[*fact as usize].tuple.server)
+                .collect();
+            tries[SERVERS_MIN - 1].0 - tries[0].0 <= NS_PER_DAY && servers.len() == SERVERS_MIN
+        };
+        let Some(tries) = shares.windows(SERVERS_MIN).find(within_day) else { return };
+        let charge = Charge::Lateral { servers: shares.len() };
+        let (from_ns, at_ns) = (tries[0].0, tries[SERVERS_MIN - 1].0);
+        let examples = tries.iter().map(|(_, fact, _)| *fact).collect();
+        self.convict(ledger.devices[device], device, charge, from_ns, at_ns, examples);
     }
 
     fn walk_pool(&mut self, ledger: &Ledger, sources: &[usize]) {
