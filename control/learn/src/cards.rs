@@ -79,6 +79,7 @@ impl Decisions {
                 Hold::Suspicion => 16,
                 Hold::FanOut { .. } => 17,
                 Hold::RareServer { .. } => 18,
+                Hold::ConvictedFirst { .. } => 19,
             };
             let tuple = candidate.tuple;
             let [client, server] = candidate.roles;

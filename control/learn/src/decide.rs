@@ -47,6 +47,11 @@ pub enum Hold {
         /// How many the role has.
         role: usize,
     },
+    /// Convicted sources used this server before anybody else did, and are the most of its users.
+    ConvictedFirst {
+        /// How many convicted sources.
+        sources: usize,
+    },
     /// A person refused it.
     Declined,
 }
@@ -157,6 +162,8 @@ pub(crate) struct Judge<'a> {
     /// Facts that count for others: sound, and of no convicted or clouded source.
     standing: Vec<bool>,
     fan_out: HashMap<u32, usize>,
+    /// Servers that convicted sources found, and how many of those.
+    tainted: HashMap<Network, usize>,
 }
 
 /// Decides about everything in a ledger.
@@ -174,7 +181,10 @@ pub(crate) fn decide(
         .iter()
         .map(|fact| fact.is_sound() && !suspicion.taints(fact) && !suspicion.clouds(fact))
         .collect();
-    let roles = Roles::find(ledger, |at| !standing[at], &answers.roles);
+    // What a convicted device does as others do still tells what it is.
+    let others: HashSet<Ends> = standing_facts(ledger, &standing).map(Fact::service_of).collect();
+    let counts = |at: usize| standing[at] || others.contains(&ledger.facts[at].service_of());
+    let roles = Roles::find(ledger, |at| !counts(at), &answers.roles);
     let groups = Groups::of(ledger, &standing, &roles, settings.days_min);
     let mut judge = Judge {
         ledger,
@@ -185,9 +195,16 @@ pub(crate) fn decide(
         groups,
         standing,
         fan_out: HashMap::new(),
+        tainted: HashMap::new(),
     };
-    judge.find_fan_out();
-    judge.decide()
+    let negotiated = negotiated::find(ledger, &judge.standing);
+    judge.find_fan_out(&negotiated);
+    judge.find_tainted();
+    judge.decide(negotiated)
+}
+
+fn standing_facts<'l>(ledger: &'l Ledger, standing: &'l [bool]) -> impl Iterator<Item = &'l Fact> {
+    ledger.facts.iter().zip(standing).filter(|(_, standing)| **standing).map(|(fact, _)| fact)
 }
 
 /// Every fact is a rule.
@@ -240,13 +257,17 @@ impl Groups {
 
 impl Judge<'_> {
     /// One client, one service, many servers, each contact thin: no more than a few packets, hardly repeated.
-    fn find_fan_out(&mut self) {
+    /// Negotiated ports are as many as the conversations that negotiate them.
+    fn find_fan_out(&mut self, negotiated: &[Negotiated]) {
         const PACKETS_PER_CONVERSATION_MAX: u64 = 12;
         const CONVERSATIONS_PER_DAY_MAX: u64 = 2;
+        let children: HashSet<u32> =
+            negotiated.iter().flat_map(|range| range.facts.iter().copied()).collect();
         for facts in self.groups.by_question.values() {
             let thin: Vec<u32> = facts
                 .iter()
                 .copied()
+                .filter(|at| !children.contains(at))
                 .filter(|at| {
                     let evidence = &self.ledger.facts[*at as usize].evidence;
                     let conversations = evidence.conversations.max(1);
@@ -264,11 +285,33 @@ impl Judge<'_> {
         }
     }
 
-    fn decide(mut self) -> Decisions {
+    /// Servers whose first users, and most of them, were convicted: where a worm calls home.
+    fn find_tainted(&mut self) {
+        /// Earliest use, and the users, of convicted sources and of others.
+        type Uses = [(u64, HashSet<Network>); 2];
+        let mut uses: HashMap<Network, Uses> = HashMap::new();
+        for (at, fact) in self.ledger.facts.iter().enumerate().filter(|(_, fact)| fact.is_sound()) {
+            let of = usize::from(self.standing[at]);
+            if of == 0 && !self.suspicion.taints(fact) {
+                continue;
+            }
+            let uses = uses
+                .entry(fact.tuple.server)
+                .or_insert_with(|| [(u64::MAX, HashSet::new()), (u64::MAX, HashSet::new())]);
+            uses[of].0 = uses[of].0.min(fact.evidence.first_seen_ns);
+            uses[of].1.insert(fact.tuple.client);
+        }
+        let tainted = uses.into_iter().filter(|(_, [convicted, others])| {
+            convicted.0 < others.0 && convicted.1.len() >= others.1.len()
+        });
+        self.tainted =
+            tainted.map(|(server, [convicted, _])| (server, convicted.1.len())).collect();
+    }
+
+    fn decide(mut self, negotiated: Vec<Negotiated>) -> Decisions {
         let mut candidates: Vec<Candidate> =
             (0u32..).zip(&self.ledger.facts).map(|(at, fact)| self.judge(at, fact)).collect();
-        let found = negotiated::find(self.ledger, &self.standing);
-        let ranges = self.admit_ranges(found, &mut candidates);
+        let ranges = self.admit_ranges(negotiated, &mut candidates);
         let extended = self.extend_to_roles(&mut candidates);
         candidates.extend(extended);
         candidates.sort_by_key(|candidate| candidate.tuple);
@@ -370,6 +413,9 @@ impl Judge<'_> {
         }
         if let Some(class) = self.class(fact) {
             return Some(Hold::Management(class));
+        }
+        if let Some(sources) = self.tainted.get(&fact.tuple.server) {
+            return Some(Hold::ConvictedFirst { sources: *sources });
         }
         if let Some(servers) = self.fan_out.get(&at) {
             return Some(Hold::FanOut { servers: *servers });

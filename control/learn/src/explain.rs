@@ -45,6 +45,9 @@ pub(crate) fn hold_words(hold: Hold) -> String {
                 "only {users} of {role} devices of the role use this server, and nobody else does"
             )
         }
+        Hold::ConvictedFirst { sources } => {
+            format!("{sources} convicted sources used this server before anybody else did")
+        }
         Hold::Declined => "a person refused it".to_owned(),
     }
 }

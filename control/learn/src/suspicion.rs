@@ -126,7 +126,19 @@ impl Suspicion {
         for sources in strangers.into_values().filter(|sources| sources.len() > 1) {
             suspicion.walk_pool(ledger, &sources);
         }
+        suspicion.widen(ledger);
         suspicion
+    }
+
+    /// Who has no clean day before his scan has no clean record at all: all that he brought in goes.
+    fn widen(&mut self, ledger: &Ledger) {
+        for (device, conviction) in &mut self.convictions {
+            let seen = ledger.as_client[*device].iter();
+            let seen = seen.map(|at| ledger.facts[*at as usize].evidence.first_seen_ns);
+            if seen.min().is_some_and(|first| conviction.from_ns < first + NS_PER_DAY) {
+                conviction.from_ns = 0;
+            }
+        }
     }
 
     /// The walk of one source. True if it is convicted.
