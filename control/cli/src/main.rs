@@ -20,6 +20,7 @@ mod control;
 mod drops;
 mod evaluate;
 mod exit;
+mod explain;
 mod failure;
 mod flows;
 mod generate;
@@ -57,6 +58,8 @@ enum Verb {
     Mode(mode::Arguments),
     /// The rules of the policy in force
     Rules(rules::Arguments),
+    /// Why something is permitted or not, on what evidence, and what would change it
+    Explain(explain::Arguments),
     /// The live conversations
     Flows(flows::Arguments),
     /// Dropped packets by segment, port and reason
@@ -84,6 +87,7 @@ impl Verb {
             Self::Status(arguments) => arguments.run(),
             Self::Mode(arguments) => arguments.run(),
             Self::Rules(arguments) => arguments.run(),
+            Self::Explain(arguments) => arguments.run(),
             Self::Flows(arguments) => arguments.run(),
             Self::Drops(arguments) => arguments.run(),
             Self::Observe(arguments) => arguments.run(),

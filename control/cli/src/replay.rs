@@ -60,6 +60,9 @@ pub struct Arguments {
     /// A capture that ends within a packet is no error
     #[arg(long)]
     allow_truncated: bool,
+    /// Take VLAN tags off first: for captures that have one direction tagged and the other not
+    #[arg(long)]
+    ignore_vlans: bool,
 }
 
 /// One argument with several stations.
@@ -93,6 +96,7 @@ impl Arguments {
             sides: self.sides.clone(),
             infrastructure: self.infrastructure.unwrap_or(INFRASTRUCTURE),
             allow_truncated: self.allow_truncated,
+            ignore_vlans: self.ignore_vlans,
             ..ReplayOptions::new(&self.capture)
         }
     }

@@ -396,6 +396,7 @@ impl Core {
                 };
                 drop(reply.send(result));
             }
+            Command::Explain(query, reply) => drop(reply.send(self.explain(&query))),
             Command::Flows(query, reply) => {
                 let flows = self.live.flows();
                 let matching = flows.iter().filter(|(key, _)| {

@@ -10,8 +10,10 @@
 //! recording everything for the same time, and for thirty days.
 #![forbid(unsafe_code)]
 
+mod capture;
 mod enforced;
 mod error;
+mod labels;
 mod measures;
 mod person;
 mod plots;
@@ -19,6 +21,7 @@ mod report;
 mod site;
 mod truth;
 
+pub use capture::{CaptureOptions, evaluate_capture};
 pub use error::EvaluateError;
 pub use measures::{CONTESTANTS, Figures, Row};
 pub use report::{Report, ScenarioOptions, evaluate_scenario};

@@ -50,6 +50,30 @@ pub struct Figures {
     pub learn_days: f64,
 }
 
+impl Figures {
+    /// Nothing is known.
+    pub(crate) fn unknown() -> Self {
+        let none = f64::NAN;
+        Self {
+            attack_tuples_admitted: none,
+            benign_blocks_per_100_devices_week: none,
+            rule_recall: none,
+            rule_precision: none,
+            cards_per_device: none,
+            connection_recall: none,
+            benign_connections: none,
+            benign_blocked: none,
+            benign_blocked_share: none,
+            attack_connections_forwarded: none,
+            permitted_never_used_share: none,
+            rules: none,
+            summary_lines: none,
+            cards: none,
+            learn_days: none,
+        }
+    }
+}
+
 /// How a figure is read from [`Figures`].
 type Reading = fn(&Figures) -> f64;
 

@@ -159,6 +159,7 @@ impl Serialize for Worst<'_> {
 /// A figure in few digits.
 fn short(value: f64) -> String {
     match value {
+        value if value.is_nan() => "-".to_owned(),
         value if value.fract() == 0.0 && value.abs() < 1e12 => format!("{value:.0}"),
         value if value.abs() >= 100.0 => format!("{value:.1}"),
         value if value > 0.99 && value < 1.0 => format!("{value:.6}"),

@@ -105,6 +105,10 @@ pub struct PortRange {
     pub ports: (u16, u16),
     /// Different ports of it that were seen.
     pub seen: usize,
+    /// The server of the parent.
+    pub server: Network,
+    /// The server connects, as with active FTP.
+    pub reversed: bool,
     /// Clients and servers of the range; the service is the first port.
     pub tuples: Vec<Tuple>,
 }
@@ -317,6 +321,7 @@ impl Judge<'_> {
         candidates.sort_by_key(|candidate| candidate.tuple);
         self.add_approved(&mut candidates);
         let mut ranges = ranges;
+        widen_ranges(&mut ranges, &candidates);
         self.follow_moves(&mut candidates, &mut ranges);
         let claimed = (0u32..)
             .zip(&self.ledger.facts)
@@ -480,6 +485,7 @@ impl Judge<'_> {
         };
         let mut ranges = Vec::new();
         for Negotiated { parent, ports, seen, pairs, facts, reversed } in found {
+            let Some(server) = pairs.first().map(|tuple| tuple.server) else { continue };
             let of_pair = |tuple: Tuple| Tuple {
                 service: ports.0,
                 ..if reversed { turned(tuple) } else { tuple }
@@ -498,7 +504,7 @@ impl Judge<'_> {
                 }
             }
             if !tuples.is_empty() {
-                ranges.push(PortRange { parent, ports, seen, tuples });
+                ranges.push(PortRange { parent, ports, seen, server, reversed, tuples });
             }
         }
         ranges
@@ -656,6 +662,24 @@ impl Decisions {
                     && (range.ports.0..=range.ports.1).contains(&tuple.service)
                     && range.tuples.binary_search(&of_range).is_ok()
             })
+    }
+}
+
+/// Whoever may use the parent may use what it negotiates, also if the right came from a role or a person.
+fn widen_ranges(ranges: &mut [PortRange], candidates: &[Candidate]) {
+    for range in ranges {
+        let (server, service) = (range.server, range.ports.0);
+        let parents = candidates.iter().filter(|candidate| {
+            let tuple = candidate.tuple;
+            let is_parent = tuple.kind == Kind::Tcp && tuple.service == range.parent;
+            candidate.outcome == Outcome::Admitted && is_parent && tuple.server == server
+        });
+        let own = |tuple: Tuple| if range.reversed { turned(tuple) } else { tuple };
+        let tuples = parents.map(|candidate| Tuple { service, ..own(candidate.tuple) });
+        let tuples: Vec<Tuple> = tuples.collect();
+        range.tuples.extend(tuples);
+        range.tuples.sort_unstable();
+        range.tuples.dedup();
     }
 }
 

@@ -3,7 +3,7 @@
 use loadlock_exchange::{Event, EventKind};
 use loadlock_packet::{Kind, MacAddress, Side};
 
-use crate::days::{Days, Starts, day_of};
+use crate::days::{Days, Starts};
 
 /// From what the direction of a rule was taken, the weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -107,8 +107,8 @@ pub struct Evidence {
 const NS_PER_HOUR: u64 = 3_600_000_000_000;
 
 impl Evidence {
-    /// What one event says; nothing for a denial.
-    pub(crate) fn of_event(event: &Event) -> Option<Self> {
+    /// What one event says; nothing for a denial. A day has this length.
+    pub(crate) fn of_event(event: &Event, day_ns: u64) -> Option<Self> {
         let (begun, counted) = match event.kind {
             EventKind::Started => (u64::from(!event.flags.repeated), false),
             EventKind::Ended | EventKind::Counted => (0, true),
@@ -158,7 +158,7 @@ impl Evidence {
             weekdays: 1 << ((hour / 24 + 3) % 7),
             basis: None,
             asked,
-            days: Days::only(day_of(event.time_ns)),
+            days: Days::only(u32::try_from(event.time_ns / day_ns.max(1)).unwrap_or(u32::MAX)),
             starts: if begun > 0 { Starts::only(event.time_ns) } else { Starts::default() },
             answered_ns: time_if(answered),
             failed_ns: time_if(failed && !event.flags.midstream),
@@ -252,6 +252,7 @@ mod tests {
     use loadlock_packet::FlowKey;
 
     use super::*;
+    use crate::days::NS_PER_DAY;
 
     fn event(kind: EventKind, time_ns: u64) -> Event {
         Event {
@@ -270,16 +271,19 @@ mod tests {
     #[test]
     fn times_fall_into_their_hour_and_day() {
         // 2024-01-07 (a Sunday) 23:30 UTC.
-        let evidence = Evidence::of_event(&event(EventKind::Started, 1_704_670_200_000_000_000));
+        let evidence =
+            Evidence::of_event(&event(EventKind::Started, 1_704_670_200_000_000_000), NS_PER_DAY);
         let evidence = evidence.expect("not a denial");
         assert_eq!((evidence.hours, evidence.weekdays), (1 << 23, 1 << 6));
     }
 
     #[test]
     fn packets_are_counted_from_ends_and_conversations_from_beginnings() {
-        let mut evidence = Evidence::of_event(&event(EventKind::Started, 10)).expect("begun");
+        let mut evidence =
+            Evidence::of_event(&event(EventKind::Started, 10), NS_PER_DAY).expect("begun");
         assert_eq!((evidence.conversations, evidence.packets), (1, [0, 0]));
-        evidence.join(&Evidence::of_event(&event(EventKind::Ended, 20)).expect("ended"));
+        evidence
+            .join(&Evidence::of_event(&event(EventKind::Ended, 20), NS_PER_DAY).expect("ended"));
         assert_eq!(
             (evidence.conversations, evidence.packets, evidence.answered),
             (1, [3, 0], false)

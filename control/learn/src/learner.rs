@@ -8,6 +8,7 @@ use loadlock_packet::{FlowKey, Kind, Side};
 use loadlock_policy::{Policy, PolicyErrors};
 
 use crate::admission::{AdmissionSettings, Answers, Window};
+use crate::days::NS_PER_DAY;
 use crate::decide::{Decisions, decide};
 use crate::direction::Directions;
 use crate::evidence::{Basis, Evidence};
@@ -26,12 +27,20 @@ pub struct LearnLimits {
     /// Most conversations whose direction is open, at least 2; about 250 bytes each. Beyond, the open ones are settled by what
     /// is known of them then.
     pub conversations_max: usize,
+    /// What counts as a day, in ns. Shorter for captures, of which most have none: then "several days" are several parts of the time
+    /// that was for learning.
+    pub day_ns: u64,
 }
 
 impl Default for LearnLimits {
     /// A million keys, 65,536 of one client, 65,536 open conversations.
     fn default() -> Self {
-        Self { keys_max: 1_000_000, client_keys_max: 65_536, conversations_max: 65_536 }
+        Self {
+            keys_max: 1_000_000,
+            client_keys_max: 65_536,
+            conversations_max: 65_536,
+            day_ns: NS_PER_DAY,
+        }
     }
 }
 
@@ -104,7 +113,7 @@ impl Learner {
     /// initiator open. Of all others (denied, would be denied, adopted because a rule permits them in either direction) only
     /// times and counts are joined to what is there: they prove no right that they haven't got.
     pub fn observe(&mut self, event: &Event) {
-        let Some(mut evidence) = Evidence::of_event(event) else { return };
+        let Some(mut evidence) = Evidence::of_event(event, self.limits.day_ns) else { return };
         let key = &event.key;
         if key.tail().segment().index() >= self.segments.len() || !is_possible(key) {
             self.tally.events_refused += 1;

@@ -88,6 +88,7 @@ impl Engine {
         segment: SegmentId,
         given: Given,
         packets: u64,
+        learn_ns: u64,
     ) -> Result<Self, ReplayError> {
         const SMALLEST: usize = 1024;
         let packets = usize::try_from(packets).unwrap_or(usize::MAX).max(SMALLEST);
@@ -102,7 +103,7 @@ impl Engine {
         let behaviour = SegmentPolicy { mode: Mode::Learn, infrastructure: options.infrastructure };
         let joined = Joined::only_given(&given.policy);
         let in_force = InForce::compile(&given.policy, &given.segment, behaviour, 1)?;
-        let lesson = Lesson::new(&given.segment, options.admission);
+        let lesson = Lesson::new(&given.segment, options.admission, learn_ns);
         Ok(Self {
             pipeline,
             segment,

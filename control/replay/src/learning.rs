@@ -2,7 +2,7 @@
 
 use loadlock_exchange::Event;
 use loadlock_learn::{
-    AdmissionPolicy, AdmissionSettings, Answers, LearnLimits, LearnTally, Learner,
+    AdmissionPolicy, AdmissionSettings, Answers, LearnLimits, LearnTally, Learner, NS_PER_DAY,
 };
 use loadlock_policy::Policy;
 use serde::{Deserialize, Serialize};
@@ -17,9 +17,13 @@ pub(crate) struct Lesson {
 }
 
 impl Lesson {
-    pub fn new(segment: &str, policy: AdmissionPolicy) -> Self {
+    /// `learn_ns` is how long learning lasts, as far as that is known.
+    pub fn new(segment: &str, policy: AdmissionPolicy, learn_ns: u64) -> Self {
+        // A capture of minutes has no days: a week of them is what there is to learn from.
+        let day_ns = (learn_ns / 7).clamp(1, NS_PER_DAY);
+        let limits = LearnLimits { day_ns, ..LearnLimits::default() };
         Self {
-            learner: Learner::new(&[segment.to_owned()], LearnLimits::default()),
+            learner: Learner::new(&[segment.to_owned()], limits),
             admission: AdmissionSettings { policy, ..AdmissionSettings::default() },
             events: 0,
         }

@@ -63,6 +63,9 @@ pub struct ReplayOptions {
     pub infrastructure: Infrastructure,
     /// A capture that ends within a packet is no error.
     pub allow_truncated: bool,
+    /// Frames count without their VLAN tags: for captures taken where one direction is tagged and the other isn't, of which every
+    /// conversation would be two.
+    pub ignore_vlans: bool,
     /// Time-outs of the flow table.
     pub timeouts: Timeouts,
     /// Most conversations held at a time.
@@ -88,6 +91,7 @@ impl ReplayOptions {
             sides: None,
             infrastructure: INFRASTRUCTURE,
             allow_truncated: false,
+            ignore_vlans: false,
             timeouts: TIMEOUTS,
             capacity_max: CAPACITY_MAX,
         }
