@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use loadlock_packet::{Kind, Network};
 
-use crate::decide::{Candidate, Decisions, Hold, Outcome, for_member};
+use crate::decide::{Candidate, Decisions, Hold, Outcome};
 use crate::explain::hold_words;
+use crate::extend::for_member;
 use crate::key::{Device, Tuple};
 
 /// What a card is about.

@@ -298,7 +298,7 @@ fn proposal(
     let members = decisions.roles.members(role).iter();
     let members = members.filter_map(|at| decisions.devices.get(*at as usize));
     let mut tuples: Vec<Tuple> =
-        members.map(|member| crate::decide::for_member(example, *member, of_client)).collect();
+        members.map(|member| crate::extend::for_member(example, *member, of_client)).collect();
     tuples.sort_unstable();
     Proposal { kind: ProposalKind::RollOut, words, tuples, moved: None }
 }

@@ -37,6 +37,7 @@ mod direction;
 mod drift;
 mod evidence;
 mod explain;
+mod extend;
 mod forecast;
 mod key;
 mod learner;

@@ -203,9 +203,10 @@ impl Decisions {
     /// line permits beyond what was seen is `tuples.len() - seen` tuples, and `excess_ports` for each of a range.
     #[must_use]
     pub fn summaries(&self) -> Vec<Summary> {
-        type Group = (Option<u16>, Option<u16>, Option<Network>, Option<Network>);
-        let mut groups: BTreeMap<(Group, Kind, (u16, u16), Side), Vec<(Tuple, bool)>> =
-            BTreeMap::new();
+        /// Roles of both ends, or their addresses.
+        type Ends = (Option<u16>, Option<u16>, Option<Network>, Option<Network>);
+        type Group = (Ends, Kind, (u16, u16), Side);
+        let mut groups: BTreeMap<Group, Vec<(Tuple, bool)>> = BTreeMap::new();
         let one = |role: Option<u16>, network| role.is_none().then_some(network);
         let mut add = |tuple: Tuple, roles: [Option<u16>; 2], services, seen| {
             let [client, server] = roles;

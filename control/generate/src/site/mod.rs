@@ -229,7 +229,7 @@ impl Site {
             ChangeKind::Move { host, to } if *host == device => Some(*to),
             _ => None,
         });
-        moved.last().unwrap_or(self.devices[device].address)
+        moved.fold(None, |_, to| Some(to)).unwrap_or(self.devices[device].address)
     }
 
     /// The station of a device at a time.
