@@ -1,5 +1,6 @@
 //! `loadlock replay`: the dataplane's pipeline and the learner over a capture.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -27,6 +28,16 @@ pub struct Arguments {
     /// What becomes a rule: `record-all` (everything seen), or `evidence` (as the appliance decides; needs days)
     #[arg(long, value_name = "POLICY", default_value = "record-all", value_parser = admission)]
     admission: AdmissionPolicy,
+    /// A supplier's declaration: a port list (CSV: direction,protocol,port[,device][,peer]) or a MUD file (RFC 8520, JSON); what it
+    /// covers is admitted, and compared with what was seen
+    #[arg(long, value_name = "FILE")]
+    declared: Vec<PathBuf>,
+    /// The devices that the declarations are for, unless a list names them
+    #[arg(long, value_name = "ADDRESS,…", value_delimiter = ',', requires = "declared")]
+    declared_for: Vec<IpAddr>,
+    /// Write a MUD file of each role found into this folder
+    #[arg(long, value_name = "FOLDER")]
+    save_mud: Option<PathBuf>,
     /// Rules in force from the first packet on
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -86,6 +97,9 @@ impl Arguments {
             segment: self.segment.clone(),
             learn_until: self.learn_until,
             admission: self.admission,
+            declared: self.declared.clone(),
+            declared_for: self.declared_for.clone(),
+            save_mud: self.save_mud.clone(),
             policy: self.policy.clone(),
             report: file(&self.report),
             verdicts: file(&self.verdicts),

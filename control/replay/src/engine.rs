@@ -7,6 +7,7 @@ use loadlock_packet::{Ingress, SegmentId, Side};
 use loadlock_pipeline::{Basis, BurstTally, Capacity, Pipeline, Verdict};
 use loadlock_policy::Policy;
 
+use crate::declarations;
 use crate::error::ReplayError;
 use crate::learning::Lesson;
 use crate::options::ReplayOptions;
@@ -103,7 +104,8 @@ impl Engine {
         let behaviour = SegmentPolicy { mode: Mode::Learn, infrastructure: options.infrastructure };
         let joined = Joined::only_given(&given.policy);
         let in_force = InForce::compile(&given.policy, &given.segment, behaviour, 1)?;
-        let lesson = Lesson::new(&given.segment, options.admission, learn_ns);
+        let declared = declarations::read(options)?;
+        let lesson = Lesson::new(&given.segment, options.admission, declared, learn_ns);
         Ok(Self {
             pipeline,
             segment,

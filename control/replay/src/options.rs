@@ -1,5 +1,6 @@
 //! What a replay is asked to do.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -43,6 +44,12 @@ pub struct ReplayOptions {
     pub learn_until: Option<LearnUntil>,
     /// What of the things seen becomes a rule.
     pub admission: AdmissionPolicy,
+    /// Suppliers' declarations: port lists or MUD files. What they cover is admitted without further evidence.
+    pub declared: Vec<PathBuf>,
+    /// The devices that the declarations are for, where they don't say it themselves.
+    pub declared_for: Vec<IpAddr>,
+    /// Folder for a MUD file of each role that was found.
+    pub save_mud: Option<PathBuf>,
     /// Policy in force from the first packet on.
     pub policy: Option<PathBuf>,
     /// Where the report goes, as JSON.
@@ -81,6 +88,9 @@ impl ReplayOptions {
             segment: None,
             learn_until: None,
             admission: AdmissionPolicy::RecordAll,
+            declared: Vec::new(),
+            declared_for: Vec::new(),
+            save_mud: None,
             policy: None,
             report: None,
             verdicts: None,

@@ -5,6 +5,7 @@ use std::time::Instant;
 use loadlock_capture::{CaptureError, CaptureReader, Packet};
 use loadlock_packet::{SegmentId, Side};
 
+use crate::declarations;
 use crate::direction::{Addresses, Basis, Directions, Survey};
 use crate::engine::{Engine, Phase};
 use crate::error::ReplayError;
@@ -50,6 +51,7 @@ pub fn run(options: &ReplayOptions) -> Result<ReplayReport, ReplayError> {
     let capture = &options.capture;
     let report = ReplayReport::new(capture, text, &surveyed.figures, sides, &outcome, speed);
     lines.finish()?;
+    declarations::write_mud(options, &outcome.lesson)?;
     write_whole(outputs.policy, || outcome.policy().to_toml())?;
     write_whole(outputs.sides, || sides::to_text(&surveyed.directions.placement.sorted()))?;
     write_whole(outputs.report, || report.to_json())?;

@@ -1,4 +1,5 @@
 //! A line of tools by hand: conversations at times, and what was decided about them.
+#![allow(dead_code, reason = "each test uses some of it")]
 
 use loadlock_exchange::{Event, EventFlags, EventKind};
 use loadlock_learn::{
