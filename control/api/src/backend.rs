@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use crate::event::EventLine;
+use crate::explanation::{Explanation, ExplanationQuery};
 use crate::listing::{FlowQuery, Listing, RuleQuery};
 use crate::policy::{Mode, ModeChanged, Rule};
 use crate::status::Status;
@@ -39,6 +40,12 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// [`BackendError::UnknownSegment`], [`BackendError::Unavailable`].
     fn rules(&self, query: &RuleQuery) -> Result<Listing<Rule>, BackendError>;
+
+    /// Decisions of learning that fit the query, in the order of their subjects.
+    ///
+    /// # Errors
+    /// [`BackendError::Conflict`] if there is nothing to explain, [`BackendError::Unavailable`].
+    fn explain(&self, query: &ExplanationQuery) -> Result<Listing<Explanation>, BackendError>;
 
     /// Live conversations, newest first.
     ///

@@ -6,6 +6,7 @@ use std::io;
 
 use loadlock_api::{ClientError, ErrorCode};
 use loadlock_engine::EngineError;
+use loadlock_evaluate::EvaluateError;
 use loadlock_generate::GenerateError;
 use loadlock_replay::ReplayError;
 use loadlock_settings::{MachineError, SettingsErrors};
@@ -22,8 +23,12 @@ pub enum Failure {
     Settings(SettingsErrors),
     /// The machine doesn't say what it has.
     Machine(MachineError),
+    /// Arguments that don't go together; the text says which, and what to do.
+    Usage(String),
     /// Nothing could be generated.
     Generate(GenerateError),
+    /// Nothing could be measured.
+    Evaluate(EvaluateError),
     /// A replay didn't come to its end.
     Replay(ReplayError),
     /// Control couldn't start, or ended by itself.
@@ -50,11 +55,13 @@ impl Failure {
             Self::Client(error) if error.is_unreachable() => exit::UNREACHABLE,
             Self::Client(_) => exit::REFUSED,
             Self::Settings(_) | Self::Machine(_) => exit::CONFIGURATION,
+            Self::Evaluate(error) => evaluate_code(error),
             Self::Replay(error) => replay_code(error),
             Self::Engine(EngineError::Store(_) | EngineError::StoredPolicy { .. }) => exit::STORE,
             Self::Engine(_) | Self::Supervise(_) | Self::Signals(_) | Self::OwnPath(_) => {
                 exit::PROCESS
             }
+            Self::Usage(_) => exit::USAGE,
             Self::Generate(GenerateError::Scenario(_)) => exit::CONFIGURATION,
             Self::Generate(GenerateError::NothingToWrite | GenerateError::SplitFraction { .. }) => {
                 exit::USAGE
@@ -76,7 +83,9 @@ impl fmt::Display for Failure {
             Self::Client(error) => error.fmt(f),
             Self::Settings(errors) => errors.fmt(f),
             Self::Machine(error) => error.fmt(f),
+            Self::Usage(text) => f.write_str(text),
             Self::Generate(error) => with_causes(error, f),
+            Self::Evaluate(error) => with_causes(error, f),
             Self::Replay(error) => with_causes(error, f),
             Self::Engine(error) => error.fmt(f),
             Self::Supervise(error) => error.fmt(f),
@@ -106,6 +115,17 @@ fn replay_code(error: &ReplayError) -> u8 {
         ReplayError::Write { .. } => exit::OUTPUT,
         ReplayError::BothSides { .. } => exit::USAGE,
         _ => exit::INPUT,
+    }
+}
+
+/// Bad input is the capture or its labels; a site is configuration.
+fn evaluate_code(error: &EvaluateError) -> u8 {
+    match error {
+        EvaluateError::Scenario(_) | EvaluateError::NotASite { .. } => exit::CONFIGURATION,
+        EvaluateError::Write { .. } | EvaluateError::Plot { .. } => exit::OUTPUT,
+        EvaluateError::Replay(error) => replay_code(error),
+        EvaluateError::Labels { .. } => exit::INPUT,
+        EvaluateError::Policy { .. } | EvaluateError::Compile { .. } => exit::PROCESS,
     }
 }
 
@@ -143,6 +163,12 @@ impl From<MachineError> for Failure {
 impl From<GenerateError> for Failure {
     fn from(error: GenerateError) -> Self {
         Self::Generate(error)
+    }
+}
+
+impl From<EvaluateError> for Failure {
+    fn from(error: EvaluateError) -> Self {
+        Self::Evaluate(error)
     }
 }
 

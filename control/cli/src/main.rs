@@ -18,7 +18,9 @@
 mod check;
 mod control;
 mod drops;
+mod evaluate;
 mod exit;
+mod explain;
 mod failure;
 mod flows;
 mod generate;
@@ -56,6 +58,8 @@ enum Verb {
     Mode(mode::Arguments),
     /// The rules of the policy in force
     Rules(rules::Arguments),
+    /// Why something is permitted or not, on what evidence, and what would change it
+    Explain(explain::Arguments),
     /// The live conversations
     Flows(flows::Arguments),
     /// Dropped packets by segment, port and reason
@@ -66,6 +70,8 @@ enum Verb {
     Check(check::Arguments),
     /// Make a synthetic capture of a scenario, with ground truth
     Generate(generate::Arguments),
+    /// Measure how good learning is, beside two baselines
+    Evaluate(evaluate::Arguments),
     /// Judge a capture: the same pipeline and learner, with the capture's time, without DPDK or root
     Replay(replay::Arguments),
     /// Start both processes and keep them running
@@ -81,11 +87,13 @@ impl Verb {
             Self::Status(arguments) => arguments.run(),
             Self::Mode(arguments) => arguments.run(),
             Self::Rules(arguments) => arguments.run(),
+            Self::Explain(arguments) => arguments.run(),
             Self::Flows(arguments) => arguments.run(),
             Self::Drops(arguments) => arguments.run(),
             Self::Observe(arguments) => arguments.run(),
             Self::Check(arguments) => arguments.run(),
             Self::Generate(arguments) => arguments.run(),
+            Self::Evaluate(arguments) => arguments.run(),
             Self::Replay(arguments) => arguments.run(),
             Self::Run(arguments) => arguments.run(),
             Self::Control(arguments) => arguments.run(),

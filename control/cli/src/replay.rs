@@ -1,9 +1,11 @@
 //! `loadlock replay`: the dataplane's pipeline and the learner over a capture.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
 use loadlock_exchange::Infrastructure;
+use loadlock_learn::AdmissionPolicy;
 use loadlock_packet::MacAddress;
 use loadlock_replay::{
     INFRASTRUCTURE, LearnUntil, OptionError, Output, ReplayError, ReplayOptions,
@@ -23,6 +25,19 @@ pub struct Arguments {
     /// --policy 0]
     #[arg(long, value_name = "FRACTION|TIME")]
     learn_until: Option<LearnUntil>,
+    /// What becomes a rule: `record-all` (everything seen), or `evidence` (as the appliance decides; needs days)
+    #[arg(long, value_name = "POLICY", default_value = "record-all", value_parser = admission)]
+    admission: AdmissionPolicy,
+    /// A supplier's declaration: a port list (CSV: direction,protocol,port[,device][,peer]) or a MUD file (RFC 8520, JSON); what it
+    /// covers is admitted, and compared with what was seen
+    #[arg(long, value_name = "FILE")]
+    declared: Vec<PathBuf>,
+    /// The devices that the declarations are for, unless a list names them
+    #[arg(long, value_name = "ADDRESS,…", value_delimiter = ',', requires = "declared")]
+    declared_for: Vec<IpAddr>,
+    /// Write a MUD file of each role found into this folder
+    #[arg(long, value_name = "FOLDER")]
+    save_mud: Option<PathBuf>,
     /// Rules in force from the first packet on
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -56,6 +71,9 @@ pub struct Arguments {
     /// A capture that ends within a packet is no error
     #[arg(long)]
     allow_truncated: bool,
+    /// Take VLAN tags off first: for captures that have one direction tagged and the other not
+    #[arg(long)]
+    ignore_vlans: bool,
 }
 
 /// One argument with several stations.
@@ -66,6 +84,11 @@ fn macs(text: &str) -> Result<Macs, OptionError> {
     parse_macs(text).map(Macs)
 }
 
+fn admission(text: &str) -> Result<AdmissionPolicy, String> {
+    let names = AdmissionPolicy::NAMES.join(" or ");
+    AdmissionPolicy::from_name(text).ok_or_else(|| format!("allowed: {names}"))
+}
+
 impl Arguments {
     fn options(&self) -> ReplayOptions {
         let file = |path: &Option<PathBuf>| path.clone().map(Output::from);
@@ -73,6 +96,10 @@ impl Arguments {
         ReplayOptions {
             segment: self.segment.clone(),
             learn_until: self.learn_until,
+            admission: self.admission,
+            declared: self.declared.clone(),
+            declared_for: self.declared_for.clone(),
+            save_mud: self.save_mud.clone(),
             policy: self.policy.clone(),
             report: file(&self.report),
             verdicts: file(&self.verdicts),
@@ -83,6 +110,7 @@ impl Arguments {
             sides: self.sides.clone(),
             infrastructure: self.infrastructure.unwrap_or(INFRASTRUCTURE),
             allow_truncated: self.allow_truncated,
+            ignore_vlans: self.ignore_vlans,
             ..ReplayOptions::new(&self.capture)
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use loadlock_api::{
-    Backend, BackendError, DropCount, EventLine, Flow, FlowQuery, Listing, Mode, ModeChanged, Rule,
-    RuleQuery, Status,
+    Backend, BackendError, DropCount, EventLine, Explanation, ExplanationQuery, Flow, FlowQuery,
+    Listing, Mode, ModeChanged, Rule, RuleQuery, Status,
 };
 use tokio::sync::broadcast;
 
@@ -17,6 +17,7 @@ pub(crate) enum Command {
     Status(Reply<Status>),
     SetMode { segment: String, mode: Mode, author: String, reply: Reply<ModeChanged> },
     Rules(RuleQuery, Reply<Listing<Rule>>),
+    Explain(ExplanationQuery, Reply<Listing<Explanation>>),
     Flows(FlowQuery, Reply<Listing<Flow>>),
     Drops(Reply<Vec<DropCount>>),
 }
@@ -68,6 +69,10 @@ impl Backend for CoreBackend {
 
     fn rules(&self, query: &RuleQuery) -> Result<Listing<Rule>, BackendError> {
         self.ask(|reply| Command::Rules(query.clone(), reply))
+    }
+
+    fn explain(&self, query: &ExplanationQuery) -> Result<Listing<Explanation>, BackendError> {
+        self.ask(|reply| Command::Explain(query.clone(), reply))
     }
 
     fn flows(&self, query: &FlowQuery) -> Result<Listing<Flow>, BackendError> {

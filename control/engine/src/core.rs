@@ -7,7 +7,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam::channel::Receiver;
 use loadlock_api::{EventLine, Listing, ModeChanged};
 use loadlock_exchange::{ControlExchange, Event, EventKind, Mode, PublishError, RegionError};
-use loadlock_learn::{EvidenceChanges, LearnLimits, Learner};
+use loadlock_learn::{
+    AdmissionSettings, Answers, Decisions, EvidenceChanges, LearnLimits, Learner,
+};
 use loadlock_settings::Settings;
 use loadlock_store::Cursor;
 use tokio::sync::broadcast;
@@ -298,7 +300,8 @@ impl Core {
     /// The text says why it can't be done; the state is then as before.
     fn make_version(&mut self, modes: Vec<Mode>, author: &str, reason: &str) -> Result<(), String> {
         let revision = self.learner.revision();
-        let learned = self.learner.policy().map_err(|errors| errors.to_string())?;
+        let decisions = self.decide();
+        let learned = self.learner.policy_of(&decisions).map_err(|errors| errors.to_string())?;
         let is_learning = |segment: &str| self.state.is_learning(&self.settings, segment);
         let policy = self
             .state
@@ -323,6 +326,19 @@ impl Core {
         self.learned_revision = revision;
         self.publish_due = Some(Instant::now());
         Ok(())
+    }
+
+    /// What the evidence supports now.
+    pub fn decide(&self) -> Decisions {
+        self.learner.decide(&self.admission(), &Answers::default())
+    }
+
+    /// The thresholds in force.
+    pub fn admission(&self) -> AdmissionSettings {
+        match self.settings.control.records_all {
+            true => AdmissionSettings::record_all(),
+            false => AdmissionSettings::default(),
+        }
     }
 
     fn publish_if_due(&mut self, now: Instant) {
@@ -380,6 +396,7 @@ impl Core {
                 };
                 drop(reply.send(result));
             }
+            Command::Explain(query, reply) => drop(reply.send(self.explain(&query))),
             Command::Flows(query, reply) => {
                 let flows = self.live.flows();
                 let matching = flows.iter().filter(|(key, _)| {

@@ -20,6 +20,7 @@
 mod backend;
 mod core;
 mod error;
+mod explain;
 mod lines;
 mod live;
 mod report;

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use loadlock_learn::{Basis, Evidence, EvidenceChanges, EvidenceRow, EvidenceSubject};
+use loadlock_learn::{
+    Basis, Days, Evidence, EvidenceChanges, EvidenceRow, EvidenceSubject, Starts,
+};
 use loadlock_packet::{Kind, MacAddress, Network, Side, VlanStack};
 use loadlock_store::EvidenceRow as StoredRow;
 use serde_json::{Value, json};
@@ -80,7 +82,18 @@ fn value(evidence: &Evidence) -> Vec<u8> {
         evidence.hours,
         evidence.weekdays,
         evidence.basis.map(|basis| basis as u8),
-        evidence.group
+        evidence.group,
+        evidence.asked,
+        [
+            u64::from(evidence.days.parts().0),
+            evidence.days.parts().1[0],
+            evidence.days.parts().1[1]
+        ],
+        evidence.starts.seconds(),
+        evidence.answered_ns,
+        evidence.failed_ns,
+        evidence.macs_first.map(mac_text),
+        evidence.macs_last.map(mac_text)
     ])
     .to_string()
     .into_bytes()
@@ -89,6 +102,9 @@ fn value(evidence: &Evidence) -> Vec<u8> {
 fn evidence(value: &[u8]) -> Option<Evidence> {
     let value: Value = serde_json::from_slice(value).ok()?;
     let at = |index: usize| value.get(index);
+    let days = at(15)?;
+    let words = [days.get(1)?.as_u64()?, days.get(2)?.as_u64()?];
+    let starts: Option<Vec<u32>> = at(16)?.as_array()?.iter().map(small).collect();
     let basis = match at(12)? {
         Value::Null => None,
         basis => Some(*Basis::ALL.get(usize::from(small::<u8>(basis)?))?),
@@ -108,6 +124,13 @@ fn evidence(value: &[u8]) -> Option<Evidence> {
         weekdays: small(at(11)?)?,
         basis,
         group: pair(at(13)?, Value::as_bool)?,
+        asked: pair(at(14)?, Value::as_bool)?,
+        days: Days::from_parts(small(days.get(0)?)?, words),
+        starts: Starts::from_seconds(&starts?),
+        answered_ns: at(17)?.as_u64()?,
+        failed_ns: at(18)?.as_u64()?,
+        macs_first: pair(at(19)?, mac)?,
+        macs_last: pair(at(20)?, mac)?,
     })
 }
 
@@ -117,6 +140,18 @@ fn small<T: TryFrom<u64>>(value: &Value) -> Option<T> {
 
 fn pair<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<[T; 2]> {
     Some([read(value.get(0)?)?, read(value.get(1)?)?])
+}
+
+/// Twelve hexadecimal digits.
+fn mac_text(mac: MacAddress) -> String {
+    mac.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn mac(value: &Value) -> Option<MacAddress> {
+    let text = value.as_str().filter(|text| text.len() == 12)?;
+    let bits = u64::from_str_radix(text, 16).ok()?;
+    let [_, _, bytes @ ..] = bits.to_be_bytes();
+    Some(MacAddress(bytes))
 }
 
 /// An IP address, or six to nine bytes in hexadecimal: MAC and, for SNAP, OUI.
@@ -179,6 +214,13 @@ mod tests {
                     weekdays: 1 << 6,
                     basis: Some(Basis::FanIn),
                     group: [true, false],
+                    asked: [false, true],
+                    days: Days::only(20_000),
+                    starts: Starts::from_seconds(&[5, 9]),
+                    answered_ns: 8,
+                    failed_ns: u64::MAX,
+                    macs_first: [MacAddress([2, 0, 0, 0, 0, 1]), MacAddress([0xff; 6])],
+                    macs_last: [MacAddress([2, 0, 0, 0, 0, 3]), MacAddress([0; 6])],
                 },
             };
             let changes =

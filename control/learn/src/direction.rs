@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use loadlock_packet::{FlowKey, Kind, Network, SegmentId, Side, VlanStack};
 
 use crate::evidence::{Basis, Evidence};
-use crate::key::{Place, SettledKey};
+use crate::key::{Place, Tuple};
 
 /// What the settled keys say about a place.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,7 +59,7 @@ const FAN_IN_MIN: u32 = 2;
 impl Directions {
     /// Weighs the evidence. Takes a few dozen bytes a conversation and a settled TCP key, for as long as it is used.
     pub fn new<'e>(
-        settled: impl Iterator<Item = (&'e SettledKey, &'e Evidence)>,
+        settled: impl Iterator<Item = (&'e Tuple, &'e Evidence)>,
         services: &HashSet<Place>,
         conversations: impl Iterator<Item = (&'e FlowKey, &'e Evidence)> + Clone,
     ) -> Self {
@@ -71,6 +71,12 @@ impl Directions {
         }
         for place in services {
             directions.served.entry(*place).or_default().known = true;
+        }
+        for (key, evidence) in conversations.clone() {
+            if let Some(client) = only(|side| evidence.asked[side as usize]) {
+                let served = directions.served.entry(Place::of(key, client.other())).or_default();
+                served.handshake = true;
+            }
         }
         let mut links = Links::new();
         for (key, evidence) in conversations.clone() {
@@ -99,6 +105,9 @@ impl Directions {
         let found = |server, basis, holds_for_others| Direction { server, basis, holds_for_others };
         if let Some(server) = only(|side| self.answers(&places, side, evidence)) {
             return found(server, Basis::Answer, true);
+        }
+        if let Some(client) = only(|side| evidence.asked[side as usize]) {
+            return found(client.other(), Basis::Handshake, true);
         }
         if let Some(server) = only(|side| places[side as usize].is_group(evidence)) {
             return found(server, Basis::FirstPacket, false);

@@ -1,7 +1,9 @@
 //! What is known of a conversation or a key.
 
 use loadlock_exchange::{Event, EventKind};
-use loadlock_packet::{Kind, Side};
+use loadlock_packet::{Kind, MacAddress, Side};
+
+use crate::days::{Days, Starts};
 
 /// From what the direction of a rule was taken, the weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,14 +17,16 @@ pub enum Basis {
     Answer = 2,
     /// One port is used by several peers or several ports of one peer.
     FanIn = 3,
+    /// The SYN of a TCP connection whose answer wasn't reported yet, or never came.
+    Syn = 4,
     /// A TCP handshake.
-    Handshake = 4,
+    Handshake = 5,
 }
 
 impl Basis {
     /// Every basis, the weakest first.
-    pub const ALL: [Self; 5] =
-        [Self::Assumed, Self::FirstPacket, Self::Answer, Self::FanIn, Self::Handshake];
+    pub const ALL: [Self; 6] =
+        [Self::Assumed, Self::FirstPacket, Self::Answer, Self::FanIn, Self::Syn, Self::Handshake];
 
     /// The reason of a learned rule, in words.
     #[must_use]
@@ -36,7 +40,19 @@ impl Basis {
             Self::FanIn => {
                 "learned; direction from fan-in: several peers or ports use this one port"
             }
+            Self::Syn => "learned; direction from the SYN",
             Self::Handshake => "learned; direction from the TCP handshake",
+        }
+    }
+
+    /// How sure the direction is, in words.
+    #[must_use]
+    pub fn confidence(self) -> &'static str {
+        match self {
+            Self::Assumed => "low",
+            Self::FirstPacket => "fair",
+            Self::Answer | Self::FanIn => "good",
+            Self::Syn | Self::Handshake => "certain",
         }
     }
 }
@@ -60,7 +76,7 @@ pub struct Evidence {
     pub spoke: [bool; 2],
     /// Each side is a multicast or broadcast station, which only ever receives.
     pub group: [bool; 2],
-    /// In one conversation, both sides spoke.
+    /// In one conversation, both sides spoke; with TCP, the server also accepted, or the conversation was met running.
     pub answered: bool,
     /// In one TCP conversation, the server accepted.
     pub handshake: bool,
@@ -72,13 +88,27 @@ pub struct Evidence {
     pub weekdays: u8,
     /// From what the direction was taken; `None` as long as it is open.
     pub basis: Option<Basis>,
+    /// TCP met running by its SYN-ACK: this side had asked, and both went on talking.
+    pub asked: [bool; 2],
+    /// Days (UTC) on which it was seen.
+    pub days: Days,
+    /// The first times at which a conversation began.
+    pub starts: Starts,
+    /// When it was first answered; `u64::MAX`: never.
+    pub answered_ns: u64,
+    /// When a conversation first ended without an answer; `u64::MAX`: never.
+    pub failed_ns: u64,
+    /// Stations of the earliest event.
+    pub macs_first: [MacAddress; 2],
+    /// Stations of the latest event.
+    pub macs_last: [MacAddress; 2],
 }
 
 const NS_PER_HOUR: u64 = 3_600_000_000_000;
 
 impl Evidence {
-    /// What one event says; nothing for a denial.
-    pub(crate) fn of_event(event: &Event) -> Option<Self> {
+    /// What one event says; nothing for a denial. A day has this length.
+    pub(crate) fn of_event(event: &Event, day_ns: u64) -> Option<Self> {
         let (begun, counted) = match event.kind {
             EventKind::Started => (u64::from(!event.flags.repeated), false),
             EventKind::Ended | EventKind::Counted => (0, true),
@@ -97,7 +127,19 @@ impl Evidence {
         let responder = event.initiator.other() as usize;
         let mut group = [false; 2];
         group[responder] = event.macs[responder].is_group();
-        let handshake = event.flags.handshake && kind == Kind::Tcp;
+        let accepted = event.flags.handshake && kind == Kind::Tcp;
+        // A SYN-ACK that nobody asked for is how an idle host is probed (nmap's zombie scan): the RST that answers it is one
+        // packet. Only if both go on was it the answer to a SYN that wasn't seen.
+        let continues = packets.iter().all(|packets| *packets >= 2);
+        let handshake = accepted && (!event.flags.midstream || continues);
+        let mut asked = [false; 2];
+        asked[initiator] = handshake && event.flags.midstream;
+        let both = packets.iter().all(|packets| *packets > 0);
+        let running = event.flags.midstream && !accepted;
+        let answered = handshake || (both && (kind != Kind::Tcp || running));
+        let has_answer = matches!(kind, Kind::Tcp | Kind::Udp | Kind::Icmp);
+        let failed = event.kind == EventKind::Ended && !answered && has_answer;
+        let time_if = |holds: bool| if holds { event.time_ns } else { u64::MAX };
         let hour = event.time_ns / NS_PER_HOUR;
         Some(Self {
             first_seen_ns: event.time_ns,
@@ -108,13 +150,20 @@ impl Evidence {
             opened,
             spoke,
             group,
-            answered: handshake || packets.iter().all(|packets| *packets > 0),
+            answered,
             handshake,
             after_grace: event.flags.midstream && event.flags.after_grace,
             hours: 1 << (hour % 24),
             // 1970-01-01 was a Thursday.
             weekdays: 1 << ((hour / 24 + 3) % 7),
             basis: None,
+            asked,
+            days: Days::only(u32::try_from(event.time_ns / day_ns.max(1)).unwrap_or(u32::MAX)),
+            starts: if begun > 0 { Starts::only(event.time_ns) } else { Starts::default() },
+            answered_ns: time_if(answered),
+            failed_ns: time_if(failed && !event.flags.midstream),
+            macs_first: event.macs,
+            macs_last: event.macs,
         })
     }
 
@@ -122,8 +171,15 @@ impl Evidence {
     pub(crate) fn join(&mut self, other: &Self) {
         let sum = |a: [u64; 2], b: [u64; 2]| [a[0].saturating_add(b[0]), a[1].saturating_add(b[1])];
         let either = |a: [bool; 2], b: [bool; 2]| [a[0] | b[0], a[1] | b[1]];
-        self.first_seen_ns = self.first_seen_ns.min(other.first_seen_ns);
-        self.last_seen_ns = self.last_seen_ns.max(other.last_seen_ns);
+        let stations = |macs: [MacAddress; 2]| macs.map(|mac| mac.0);
+        let first = |e: &Self| (e.first_seen_ns, stations(e.macs_first));
+        if first(other) < first(self) {
+            (self.first_seen_ns, self.macs_first) = (other.first_seen_ns, other.macs_first);
+        }
+        let last = |e: &Self| (e.last_seen_ns, stations(e.macs_last));
+        if last(other) > last(self) {
+            (self.last_seen_ns, self.macs_last) = (other.last_seen_ns, other.macs_last);
+        }
         self.conversations = self.conversations.saturating_add(other.conversations);
         self.packets = sum(self.packets, other.packets);
         self.bytes = sum(self.bytes, other.bytes);
@@ -136,20 +192,38 @@ impl Evidence {
         self.hours |= other.hours;
         self.weekdays |= other.weekdays;
         self.basis = self.basis.max(other.basis);
+        self.asked = either(self.asked, other.asked);
+        self.days.join(other.days);
+        self.starts.join(other.starts);
+        self.answered_ns = self.answered_ns.min(other.answered_ns);
+        self.failed_ns = self.failed_ns.min(other.failed_ns);
     }
 
     /// The part that tells how much and when, and from which no rule follows.
     pub(crate) fn without_rights(self) -> Self {
         let no = [false; 2];
         let (handshake, after_grace) = (false, false);
-        Self { opened: no, spoke: no, group: no, handshake, after_grace, basis: None, ..self }
+        let asked = no;
+        Self {
+            opened: no,
+            spoke: no,
+            group: no,
+            handshake,
+            after_grace,
+            asked,
+            basis: None,
+            ..self
+        }
     }
 
     /// True if joining `other` changed what rules depend on. Who spoke matters only as long as the direction is open.
     pub(crate) fn bears_on_rules(&self, before: &Self) -> bool {
         let rights = |e: &Self| (e.opened, e.handshake, e.after_grace, e.basis);
-        let direction = |e: &Self| (e.spoke, e.group);
+        let never = u64::MAX;
+        let weight = |e: &Self| (e.days, e.answered_ns != never, e.failed_ns != never, e.starts);
+        let direction = |e: &Self| (e.spoke, e.group, e.asked);
         rights(self) != rights(before)
+            || weight(self) != weight(before)
             || (self.basis.is_none() && direction(self) != direction(before))
     }
 
@@ -178,6 +252,7 @@ mod tests {
     use loadlock_packet::FlowKey;
 
     use super::*;
+    use crate::days::NS_PER_DAY;
 
     fn event(kind: EventKind, time_ns: u64) -> Event {
         Event {
@@ -196,16 +271,19 @@ mod tests {
     #[test]
     fn times_fall_into_their_hour_and_day() {
         // 2024-01-07 (a Sunday) 23:30 UTC.
-        let evidence = Evidence::of_event(&event(EventKind::Started, 1_704_670_200_000_000_000));
+        let evidence =
+            Evidence::of_event(&event(EventKind::Started, 1_704_670_200_000_000_000), NS_PER_DAY);
         let evidence = evidence.expect("not a denial");
         assert_eq!((evidence.hours, evidence.weekdays), (1 << 23, 1 << 6));
     }
 
     #[test]
     fn packets_are_counted_from_ends_and_conversations_from_beginnings() {
-        let mut evidence = Evidence::of_event(&event(EventKind::Started, 10)).expect("begun");
+        let mut evidence =
+            Evidence::of_event(&event(EventKind::Started, 10), NS_PER_DAY).expect("begun");
         assert_eq!((evidence.conversations, evidence.packets), (1, [0, 0]));
-        evidence.join(&Evidence::of_event(&event(EventKind::Ended, 20)).expect("ended"));
+        evidence
+            .join(&Evidence::of_event(&event(EventKind::Ended, 20), NS_PER_DAY).expect("ended"));
         assert_eq!(
             (evidence.conversations, evidence.packets, evidence.answered),
             (1, [3, 0], false)

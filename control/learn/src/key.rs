@@ -1,5 +1,6 @@
 //! What is learned about: a client, a server and a service, without the client's port.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use loadlock_packet::{FlowKey, KeyTail, Kind, Network, SegmentId, Side, VlanStack};
@@ -7,20 +8,76 @@ use loadlock_policy::Service;
 
 use crate::evidence::Evidence;
 
-/// What a rule will be about. The order is that of the rules of a learned policy.
+/// What a rule will be about: who asks whom for what, and where. No client port. The order is that of the rules of a
+/// learned policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SettledKey {
+pub struct Tuple {
+    /// The segment whose appliance sees it.
     pub segment: SegmentId,
+    /// VLAN tags.
     pub vlans: VlanStack,
+    /// Who asks.
     pub client: Network,
+    /// The side on which the client is.
     pub client_side: Side,
+    /// Who answers.
     pub server: Network,
+    /// Kind of conversation.
     pub kind: Kind,
+    /// Server port, ICMP type and code, IP protocol or EtherType, in host byte order.
     pub service: u16,
 }
 
-impl SettledKey {
+/// One end of conversations, as seen by one segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Device {
+    /// The segment whose appliance sees it.
+    pub segment: SegmentId,
+    /// VLAN tags.
+    pub vlans: VlanStack,
+    /// Its side.
+    pub side: Side,
+    /// Its address.
+    pub network: Network,
+}
+
+impl Device {
+    /// The address in words.
+    #[must_use]
+    pub fn address(&self) -> String {
+        address_words(self.network)
+    }
+}
+
+/// An IP address or a MAC in words.
+fn address_words(network: Network) -> String {
+    match network {
+        Network::Ip(address) => address.to_string(),
+        Network::Link { mac, .. } => {
+            let [a, b, c, d, e, f] = mac.0;
+            format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+        }
+    }
+}
+
+/// `10.0.1.11 → 10.0.2.1 tcp/5000`, with the VLAN if there is one.
+impl fmt::Display for Tuple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} → {} ", address_words(self.client), address_words(self.server))?;
+        match self.service() {
+            Some(service) => write!(f, "{service}")?,
+            None => write!(f, "{:?}/{}", self.kind, self.service)?,
+        }
+        if self.vlans != VlanStack::UNTAGGED {
+            write!(f, " in VLAN {}", self.vlans)?;
+        }
+        Ok(())
+    }
+}
+
+impl Tuple {
     /// The key of a conversation whose client is on this side.
+    #[must_use]
     pub fn new(key: &FlowKey, client_side: Side) -> Self {
         let tail = key.tail();
         let server = key.endpoint(client_side.other());
@@ -35,13 +92,28 @@ impl SettledKey {
         }
     }
 
+    /// Who asks.
+    #[must_use]
+    pub fn client_device(&self) -> Device {
+        let Self { segment, vlans, client_side: side, client: network, .. } = *self;
+        Device { segment, vlans, side, network }
+    }
+
+    /// Who answers.
+    #[must_use]
+    pub fn server_device(&self) -> Device {
+        let Self { segment, vlans, client_side, server: network, .. } = *self;
+        Device { segment, vlans, side: client_side.other(), network }
+    }
+
     /// What the rule permits them to talk; `None` for a key that no frame has.
+    #[must_use]
     pub fn service(&self) -> Option<Service> {
         Service::of_key(self.kind, self.server, self.service)
     }
 
     /// The server's end, as the place that evidence is about; only for TCP and UDP.
-    pub fn server_place(&self) -> Place {
+    pub(crate) fn server_place(&self) -> Place {
         Place {
             segment: self.segment,
             vlans: self.vlans,
@@ -53,7 +125,7 @@ impl SettledKey {
     }
 }
 
-/// One end of TCP or UDP conversations.
+/// One end of TCP or UDP conversations, with its port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub segment: SegmentId,
@@ -93,7 +165,8 @@ impl Place {
 
 /// Packs a key from its parts, side A's first, in the order of bytes that `NarrowKey` and `WideKey` document; `None` if no
 /// frame has it.
-pub(crate) fn pack(tail: KeyTail, networks: [Network; 2], services: [u16; 2]) -> Option<FlowKey> {
+#[must_use]
+pub fn flow_key(tail: KeyTail, networks: [Network; 2], services: [u16; 2]) -> Option<FlowKey> {
     const NARROW_BYTES: usize = 16;
     let mut bytes = Vec::with_capacity(40);
     for network in networks {

@@ -3,30 +3,44 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use loadlock_exchange::{Event, EventFlags, EventKind, RuleId};
-use loadlock_packet::{FlowKey, Kind, Network, Side};
-use loadlock_policy::{
-    AddressMatch, Opens, Policy, PolicyErrors, Prefix, Rule, RuleParts, VlanMatch,
-};
+use loadlock_exchange::{Event, EventFlags, EventKind};
+use loadlock_packet::{FlowKey, Kind, Side};
+use loadlock_policy::{Policy, PolicyErrors};
 
+use crate::admission::{AdmissionSettings, Answers, Window};
+use crate::days::NS_PER_DAY;
+use crate::decide::{Decisions, decide};
 use crate::direction::Directions;
 use crate::evidence::{Basis, Evidence};
-use crate::key::{Place, SettledKey, is_possible};
+use crate::key::{Device, Place, Tuple, is_possible};
+use crate::ledger::Ledger;
+use crate::rules;
+use crate::table::KeyTable;
 
 /// Bounds of a learner's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LearnLimits {
     /// Most settled keys; about 200 bytes each. Beyond, new ones are refused and counted.
     pub keys_max: usize,
+    /// Most settled keys of one client: a scan of all ports mustn't take the room of others. Beyond, new ones are refused and counted.
+    pub client_keys_max: u32,
     /// Most conversations whose direction is open, at least 2; about 250 bytes each. Beyond, the open ones are settled by what
     /// is known of them then.
     pub conversations_max: usize,
+    /// What counts as a day, in ns. Shorter for captures, of which most have none: then "several days" are several parts of the time
+    /// that was for learning.
+    pub day_ns: u64,
 }
 
 impl Default for LearnLimits {
-    /// A million keys, 65,536 open conversations.
+    /// A million keys, 65,536 of one client, 65,536 open conversations.
     fn default() -> Self {
-        Self { keys_max: 1_000_000, conversations_max: 65_536 }
+        Self {
+            keys_max: 1_000_000,
+            client_keys_max: 65_536,
+            conversations_max: 65_536,
+            day_ns: NS_PER_DAY,
+        }
     }
 }
 
@@ -35,6 +49,8 @@ impl Default for LearnLimits {
 pub struct LearnTally {
     /// Conversations that weren't learned because [`LearnLimits::keys_max`] keys are there already.
     pub keys_refused: u64,
+    /// Conversations that weren't learned because their client has [`LearnLimits::client_keys_max`] keys.
+    pub client_keys_refused: u64,
     /// Events about a segment that doesn't exist, or with a key that no frame has.
     pub events_refused: u64,
     /// Times that open conversations had to be settled for room.
@@ -51,7 +67,7 @@ pub(crate) struct Entry {
 /// What the store hasn't.
 #[derive(Debug, Default)]
 pub(crate) struct Unsaved {
-    pub settled: Vec<SettledKey>,
+    pub settled: Vec<Tuple>,
     pub conversations: Vec<FlowKey>,
     pub removed: Vec<FlowKey>,
 }
@@ -61,12 +77,15 @@ pub(crate) struct Unsaved {
 pub struct Learner {
     pub(crate) segments: Vec<Arc<str>>,
     pub(crate) limits: LearnLimits,
-    pub(crate) settled: HashMap<SettledKey, Entry>,
+    pub(crate) settled: KeyTable,
     pub(crate) conversations: HashMap<FlowKey, Entry>,
     /// Places that were found to be services when room was needed; their conversations are settled at once.
     pub(crate) services: HashSet<Place>,
     pub(crate) unsaved: Unsaved,
     pub(crate) tally: LearnTally,
+    /// How many keys each client has.
+    pub(crate) keys_of: HashMap<Device, u32>,
+    windows: Vec<Window>,
     revision: u64,
 }
 
@@ -77,11 +96,13 @@ impl Learner {
         Self {
             segments: segments.iter().map(|name| name.as_str().into()).collect(),
             limits: LearnLimits { conversations_max: limits.conversations_max.max(2), ..limits },
-            settled: HashMap::new(),
+            settled: KeyTable::default(),
             conversations: HashMap::new(),
             services: HashSet::new(),
             unsaved: Unsaved::default(),
             tally: LearnTally::default(),
+            keys_of: HashMap::new(),
+            windows: Vec::new(),
             revision: 0,
         }
     }
@@ -92,7 +113,7 @@ impl Learner {
     /// initiator open. Of all others (denied, would be denied, adopted because a rule permits them in either direction) only
     /// times and counts are joined to what is there: they prove no right that they haven't got.
     pub fn observe(&mut self, event: &Event) {
-        let Some(mut evidence) = Evidence::of_event(event) else { return };
+        let Some(mut evidence) = Evidence::of_event(event, self.limits.day_ns) else { return };
         let key = &event.key;
         if key.tail().segment().index() >= self.segments.len() || !is_possible(key) {
             self.tally.events_refused += 1;
@@ -100,6 +121,11 @@ impl Learner {
         }
         let begun = event.kind == EventKind::Started;
         let EventFlags { midstream, learning, .. } = event.flags;
+        let segment = key.tail().segment();
+        if self.windows.iter().any(|window| window.is_open(segment, event.time_ns)) {
+            self.refresh(key, event.initiator, &evidence.without_rights());
+            return;
+        }
         if !learning && (midstream || event.rule.is_none()) {
             if event.rule.is_some() || !begun {
                 self.refresh(key, event.initiator, &evidence.without_rights());
@@ -108,14 +134,14 @@ impl Learner {
         }
         match key.tail().kind() {
             Kind::Udp => self.observe_conversation(key, evidence, begun),
-            // A SYN-ACK tells who asked; other packets of a running connection don't.
-            Kind::Tcp if midstream && !evidence.handshake => {
-                self.observe_conversation(key, evidence, begun);
-            }
+            Kind::Tcp if midstream => self.observe_conversation(key, evidence, begun),
             kind => {
-                let answer = kind == Kind::Icmp && midstream;
-                evidence.basis = Some(if answer { Basis::Answer } else { Basis::FirstPacket });
-                self.settle(SettledKey::new(key, event.initiator), evidence, begun);
+                evidence.basis = Some(match kind {
+                    Kind::Tcp => Basis::Syn,
+                    Kind::Icmp if midstream => Basis::Answer,
+                    _ => Basis::FirstPacket,
+                });
+                self.settle(Tuple::new(key, event.initiator), evidence, begun);
             }
         }
     }
@@ -130,7 +156,7 @@ impl Learner {
             return;
         }
         for client in [initiator, initiator.other()] {
-            let key = SettledKey::new(key, client);
+            let key = Tuple::new(key, client);
             if let Some(entry) = self.settled.get_mut(&key) {
                 join(entry, evidence);
                 if !std::mem::replace(&mut entry.unsaved, true) {
@@ -158,7 +184,7 @@ impl Learner {
         }
         if let Some(server) = server {
             let evidence = Evidence { basis: Some(Basis::FanIn), ..evidence };
-            self.settle(SettledKey::new(key, server.other()), evidence, begun);
+            self.settle(Tuple::new(key, server.other()), evidence, begun);
             return;
         }
         self.revision += 1;
@@ -167,7 +193,7 @@ impl Learner {
     }
 
     /// Joins evidence of a key whose direction is known. `begun`: a refusal counts.
-    pub(crate) fn settle(&mut self, key: SettledKey, evidence: Evidence, begun: bool) {
+    pub(crate) fn settle(&mut self, key: Tuple, evidence: Evidence, begun: bool) {
         if let Some(entry) = self.settled.get_mut(&key) {
             if join(entry, &evidence) {
                 self.revision += 1;
@@ -175,13 +201,23 @@ impl Learner {
             if !std::mem::replace(&mut entry.unsaved, true) {
                 self.unsaved.settled.push(key);
             }
-        } else if self.settled.len() < self.limits.keys_max {
+        } else if self.settled.len() >= self.limits.keys_max {
+            self.tally.keys_refused += u64::from(begun);
+        } else if self.has_room_for(&key) {
             self.revision += 1;
             self.settled.insert(key, Entry { evidence, unsaved: true });
             self.unsaved.settled.push(key);
         } else {
-            self.tally.keys_refused += u64::from(begun);
+            self.tally.client_keys_refused += u64::from(begun);
         }
+    }
+
+    /// Counts a new key for its client; false if the client has all it may.
+    pub(crate) fn has_room_for(&mut self, key: &Tuple) -> bool {
+        let own = self.keys_of.entry(key.client_device()).or_default();
+        let room = *own < self.limits.client_keys_max;
+        *own += u32::from(room);
+        room
     }
 
     /// A number that grows with every event that may change the rules. Conversations that in the end give a rule which is
@@ -207,29 +243,57 @@ impl Learner {
         (self.settled.len(), self.conversations.len())
     }
 
-    /// One rule for every key, numbered from 1 in a fixed order. Takes time in proportion to all evidence.
-    ///
-    /// # Errors
-    /// None that events can cause: learned rules are exact and distinct. A segment whose name isn't one gives the policy's.
-    pub fn policy(&self) -> Result<Policy, PolicyErrors> {
-        let mut keys: HashMap<SettledKey, Evidence> = HashMap::with_capacity(self.settled.len());
-        keys.extend(self.settled.iter().map(|(key, entry)| (*key, entry.evidence)));
+    /// Everything that is known, with directions: what decisions are made from.
+    fn ledger(&self) -> Ledger {
+        let mut keys: HashMap<Tuple, (Evidence, bool)> = HashMap::with_capacity(self.settled.len());
+        let group = |tuple: &Tuple, evidence: &Evidence| tuple.server_place().is_group(evidence);
+        keys.extend(
+            self.settled
+                .iter()
+                .map(|(key, entry)| (*key, (entry.evidence, group(key, &entry.evidence)))),
+        );
         let directions = self.directions();
         for (key, entry) in &self.conversations {
             let direction = directions.of(key, &entry.evidence);
             let evidence = Evidence { basis: Some(direction.basis), ..entry.evidence };
-            let joined = keys.entry(SettledKey::new(key, direction.server.other()));
-            joined.and_modify(|known| known.join(&evidence)).or_insert(evidence);
+            let tuple = Tuple::new(key, direction.server.other());
+            let own = (evidence, group(&tuple, &evidence));
+            keys.entry(tuple).and_modify(|known| known.0.join(&evidence)).or_insert(own);
         }
-        let mut keys: Vec<_> = keys.into_iter().collect();
-        keys.sort_unstable_by_key(|(key, _)| *key);
-        let reasons = Basis::ALL.map(|basis| Arc::from(basis.reason()));
-        let numbered = (1..).map_while(RuleId::new).zip(&keys);
-        let rules = numbered.filter_map(|(id, (key, evidence))| {
-            let segment = self.segments.get(key.segment.index())?;
-            rule(id, key, evidence, Arc::clone(segment), &reasons)
-        });
-        Policy::from_rules(rules.collect(), "learned rules")
+        Ledger::new(
+            keys.into_iter().map(|(key, (evidence, group))| (key, evidence, group)).collect(),
+        )
+    }
+
+    /// Weighs all evidence. Takes time in proportion to it, and to devices times roles.
+    #[must_use]
+    pub fn decide(&self, settings: &AdmissionSettings, answers: &Answers) -> Decisions {
+        decide(&self.ledger(), settings, answers)
+    }
+
+    /// The rules of what was decided, numbered from 1 in a fixed order.
+    ///
+    /// # Errors
+    /// None that events can cause: learned rules are exact and distinct. A segment whose name isn't one gives the policy's.
+    pub fn policy_of(&self, decisions: &Decisions) -> Result<Policy, PolicyErrors> {
+        rules::policy(decisions, &self.segments)
+    }
+
+    /// One rule for every key that is admitted. Takes time in proportion to all evidence.
+    ///
+    /// # Errors
+    /// As [`Learner::policy_of`].
+    pub fn policy(
+        &self,
+        settings: &AdmissionSettings,
+        answers: &Answers,
+    ) -> Result<Policy, PolicyErrors> {
+        self.policy_of(&self.decide(settings, answers))
+    }
+
+    /// Announces windows in which nothing new enters the baseline; replaces those announced before.
+    pub fn announce(&mut self, windows: Vec<Window>) {
+        self.windows = windows;
     }
 
     pub(crate) fn directions(&self) -> Directions {
@@ -244,42 +308,4 @@ fn join(entry: &mut Entry, evidence: &Evidence) -> bool {
     let before = entry.evidence;
     entry.evidence.join(evidence);
     entry.evidence.bears_on_rules(&before)
-}
-
-fn address(network: Network) -> AddressMatch {
-    match network {
-        Network::Ip(address) => AddressMatch::Ip(Prefix::host(address)),
-        Network::Link { mac, .. } => AddressMatch::Mac(mac),
-    }
-}
-
-/// The rule of a key; `None` only for keys that [`is_possible`] refuses.
-fn rule(
-    id: RuleId,
-    key: &SettledKey,
-    evidence: &Evidence,
-    segment: Arc<str>,
-    reasons: &[Arc<str>; Basis::ALL.len()],
-) -> Option<Rule> {
-    let opens = match [key.client_side, key.client_side.other()]
-        .map(|side: Side| evidence.has_opened(side))
-    {
-        [true, true] => Opens::Both,
-        [false, true] => Opens::Server,
-        [_, false] => Opens::Client,
-    };
-    let parts = RuleParts {
-        id,
-        segment,
-        vlans: VlanMatch::Exactly(key.vlans),
-        client: address(key.client),
-        client_side: Some(key.client_side),
-        server: address(key.server),
-        service: key.service()?,
-        opens,
-        midstream: evidence.after_grace,
-        reason: Arc::clone(&reasons[evidence.settled_basis() as usize]),
-        owner: None,
-    };
-    Rule::new(parts).ok()
 }

@@ -3,7 +3,7 @@
 use loadlock_packet::{FlowKey, KeyTail, Kind, Network, SegmentId, Side, VlanStack};
 
 use crate::evidence::{Basis, Evidence};
-use crate::key::{SettledKey, pack};
+use crate::key::{Tuple, flow_key};
 use crate::learner::{Entry, Learner};
 
 /// What a row of evidence is about. Pairs name side A first.
@@ -100,7 +100,7 @@ impl Learner {
             let Some(key) = self.key_of(subject) else { continue };
             match subject.client_side {
                 Some(client) => {
-                    let key = SettledKey::new(&key, client);
+                    let key = Tuple::new(&key, client);
                     let entry = self.settled.get_mut(&key);
                     if entry.is_some_and(|entry| !std::mem::replace(&mut entry.unsaved, true)) {
                         self.unsaved.settled.push(key);
@@ -141,17 +141,22 @@ impl Learner {
         let entry = Entry { evidence, unsaved: false };
         match client {
             Some(client) => {
-                let key = SettledKey::new(key, client);
+                let key = Tuple::new(key, client);
                 let full = self.settled.len() >= self.limits.keys_max;
-                if full && !self.settled.contains_key(&key) {
+                if full && !self.settled.contains(&key) {
                     return false;
                 }
                 let on_port = matches!(key.kind, Kind::Tcp | Kind::Udp);
                 if on_port && matches!(evidence.basis, Some(Basis::FanIn | Basis::Answer)) {
                     self.services.insert(key.server_place());
                 }
-                let known = self.settled.entry(key);
-                known.and_modify(|known| known.evidence.join(&evidence)).or_insert(entry);
+                if let Some(known) = self.settled.get_mut(&key) {
+                    known.evidence.join(&evidence);
+                } else if self.has_room_for(&key) {
+                    self.settled.insert(key, entry);
+                } else {
+                    return false;
+                }
             }
             None => {
                 if self.conversations.len() >= self.limits.conversations_max {
@@ -187,10 +192,10 @@ impl Learner {
             // Both fields of these keys are the same.
             services[client as usize] = services[client.other() as usize];
         }
-        pack(tail, subject.networks, services)
+        flow_key(tail, subject.networks, services)
     }
 
-    fn settled_subject(&self, key: &SettledKey) -> EvidenceSubject {
+    fn settled_subject(&self, key: &Tuple) -> EvidenceSubject {
         let ordered = |client, server| match key.client_side {
             Side::A => [client, server],
             Side::B => [server, client],

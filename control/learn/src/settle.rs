@@ -4,7 +4,7 @@ use loadlock_packet::{FlowKey, Side};
 
 use crate::direction::{Direction, only};
 use crate::evidence::Evidence;
-use crate::key::{Place, SettledKey};
+use crate::key::{Place, Tuple};
 use crate::learner::Learner;
 
 impl Learner {
@@ -59,6 +59,6 @@ impl Learner {
         let Some(entry) = self.conversations.remove(key) else { return };
         self.unsaved.removed.push(*key);
         let evidence = Evidence { basis: Some(direction.basis), ..entry.evidence };
-        self.settle(SettledKey::new(key, direction.server.other()), evidence, true);
+        self.settle(Tuple::new(key, direction.server.other()), evidence, true);
     }
 }

@@ -8,7 +8,7 @@ use loadlock_capture::CaptureReader;
 use loadlock_exchange::{
     Event, Infrastructure, Mode, Policy as Snapshot, PolicyImage, Seed, SegmentPolicy,
 };
-use loadlock_learn::{LearnLimits, Learner};
+use loadlock_learn::{AdmissionSettings, Answers, LearnLimits, Learner};
 use loadlock_packet::{Ingress, Malformed, SegmentId, Side, parse};
 use loadlock_pipeline::{Capacity, Pipeline, Timeouts, Verdict};
 use loadlock_policy::{Policy, SegmentDefinition};
@@ -104,7 +104,9 @@ fn check(path: &Path, grace_s: u64) -> usize {
     let (_, events) = run(&packets, &compiled(&Policy::default(), Mode::Learn), grace_s);
     let mut learner = Learner::new(&["fab".to_owned()], LearnLimits::default());
     events.iter().for_each(|event| learner.observe(event));
-    let policy = learner.policy().unwrap_or_else(|errors| panic!("{}: {errors}", path.display()));
+    let policy = learner
+        .policy(&AdmissionSettings::record_all(), &Answers::default())
+        .unwrap_or_else(|errors| panic!("{}: {errors}", path.display()));
     assert_eq!(learner.tally().keys_refused + learner.tally().events_refused, 0);
     let (verdicts, _) = run(&packets, &compiled(&policy, Mode::Enforce), grace_s);
     let segment = SegmentId::new(0).expect("below 16");

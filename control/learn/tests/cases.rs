@@ -3,7 +3,7 @@
 mod support;
 
 use loadlock_exchange::{DropReason, Event, EventFlags, EventKind, RuleId};
-use loadlock_learn::{LearnLimits, Learner};
+use loadlock_learn::{AdmissionSettings, Answers, LearnLimits, Learner};
 use loadlock_packet::{KeyTail, Kind, MacAddress, Network, SegmentId, Side, VlanStack};
 use support::{Talk, learner, rules, talk};
 
@@ -22,7 +22,7 @@ fn tcp_has_its_direction_from_the_handshake_and_no_client_port() {
         .map(|port| talk(Tcp, &format!("10.0.1.11:{port}"), "10.0.2.1:5000").accepted());
     check(&talks, &[("10.0.1.11 (side A) → 10.0.2.1 tcp/5000", "the TCP handshake")]);
     let from_b = talk(Tcp, "10.0.1.11:80", "10.0.2.1:1025").begun_by_b();
-    check(&[from_b], &[("10.0.2.1 (side B) → 10.0.1.11 tcp/80", "the first packet")]);
+    check(&[from_b], &[("10.0.2.1 (side B) → 10.0.1.11 tcp/80", "the SYN")]);
 }
 
 #[test]
@@ -290,12 +290,16 @@ fn only_what_a_learning_segment_forwards_or_a_rule_permits_becomes_a_key() {
 fn what_a_monitoring_segment_would_deny_gives_no_right_to_a_known_key() {
     let known = talk(Udp, "10.0.1.11:50000", "10.0.2.1:53");
     let mut learner = learner(&[known]);
-    let before = learner.policy().expect("valid");
+    let before =
+        learner.policy(&AdmissionSettings::record_all(), &Answers::default()).expect("valid");
     let revision = learner.revision();
     let mut reverse = known.begun_by_b();
     reverse.flags.learning = false;
     reverse.events(9_000_000_000).iter().for_each(|event| learner.observe(event));
-    assert_eq!(learner.policy().expect("valid"), before);
+    assert_eq!(
+        learner.policy(&AdmissionSettings::record_all(), &Answers::default()).expect("valid"),
+        before
+    );
     assert_eq!(learner.revision(), revision);
 }
 
@@ -330,7 +334,7 @@ fn a_storm_of_client_ports_takes_one_key_and_no_memory() {
 
 #[test]
 fn a_storm_of_udp_ports_is_settled_when_the_room_is_full_and_then_takes_none() {
-    let limits = LearnLimits { keys_max: 10, conversations_max: 100 };
+    let limits = LearnLimits { keys_max: 10, conversations_max: 100, ..LearnLimits::default() };
     let mut learner = Learner::new(&["fab".to_owned()], limits);
     for port in 1024..=65535u32 {
         let talk = talk(Udp, &format!("10.0.1.11:{port}"), "10.0.2.1:53");
@@ -347,7 +351,7 @@ fn a_storm_of_udp_ports_is_settled_when_the_room_is_full_and_then_takes_none() {
 
 #[test]
 fn keys_beyond_the_limit_are_refused_and_counted() {
-    let limits = LearnLimits { keys_max: 10, conversations_max: 100 };
+    let limits = LearnLimits { keys_max: 10, conversations_max: 100, ..LearnLimits::default() };
     let mut learner = Learner::new(&["fab".to_owned()], limits);
     for port in 1..=25 {
         let talk = talk(Tcp, "10.0.1.11:40000", &format!("10.0.2.1:{port}"));

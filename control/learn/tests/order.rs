@@ -7,7 +7,7 @@ use loadlock_exchange::{
     Event, EventKind, Found, Infrastructure, Mode, Policy as Snapshot, PolicyView, Seed,
     SegmentPolicy,
 };
-use loadlock_learn::{LearnLimits, Learner};
+use loadlock_learn::{AdmissionSettings, Answers, LearnLimits, Learner};
 use loadlock_packet::{FlowKey, Kind, Side};
 use loadlock_policy::SegmentDefinition;
 use proptest::prelude::*;
@@ -62,7 +62,10 @@ fn learner_of(events: &[Event], limits: LearnLimits) -> Learner {
 }
 
 fn text(learner: &Learner) -> String {
-    learner.policy().expect("learned rules are valid").to_toml()
+    learner
+        .policy(&AdmissionSettings::record_all(), &Answers::default())
+        .expect("learned rules are valid")
+        .to_toml()
 }
 
 /// The verdict's rules as in the pipeline: may this frame begin, or continue, a conversation that isn't known?
@@ -133,7 +136,7 @@ proptest! {
         conversations_max in prop_oneof![Just(2usize), Just(8), Just(1000)],
     ) {
         let limits = LearnLimits { conversations_max, ..LearnLimits::default() };
-        let policy = learner_of(&events, limits).policy().expect("learned rules are valid");
+        let policy = learner_of(&events, limits).policy(&AdmissionSettings::record_all(), &Answers::default()).expect("learned rules are valid");
         let infrastructure = Infrastructure { arp: false, neighbour_discovery: false, link_local: false };
         let closed = SegmentPolicy { mode: Mode::Enforce, infrastructure };
         let segments = [SegmentDefinition { name: "fab".to_owned(), policy: closed }];

@@ -7,6 +7,7 @@ use loadlock_packet::{Ingress, SegmentId, Side};
 use loadlock_pipeline::{Basis, BurstTally, Capacity, Pipeline, Verdict, VerdictWord};
 use loadlock_policy::Policy;
 
+use crate::declarations;
 use crate::error::ReplayError;
 use crate::learning::Lesson;
 use crate::options::ReplayOptions;
@@ -88,6 +89,7 @@ impl Engine {
         segment: SegmentId,
         given: Given,
         packets: u64,
+        learn_ns: u64,
     ) -> Result<Self, ReplayError> {
         const SMALLEST: usize = 1024;
         let packets = usize::try_from(packets).unwrap_or(usize::MAX).max(SMALLEST);
@@ -102,7 +104,8 @@ impl Engine {
         let behaviour = SegmentPolicy { mode: Mode::Learn, infrastructure: options.infrastructure };
         let joined = Joined::only_given(&given.policy);
         let in_force = InForce::compile(&given.policy, &given.segment, behaviour, 1)?;
-        let lesson = Lesson::new(&given.segment);
+        let declared = declarations::read(options)?;
+        let lesson = Lesson::new(&given.segment, options.admission, declared, learn_ns);
         Ok(Self {
             pipeline,
             segment,

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use loadlock_capture::CaptureError;
+use loadlock_declare::DeclareError;
 use loadlock_packet::MacAddress;
 use loadlock_policy::{PolicyCompileError, PolicyErrors};
 
@@ -57,6 +58,15 @@ impl std::error::Error for OptionError {}
 /// A replay that failed. Nothing was written unless the variant says so.
 #[derive(Debug)]
 pub enum ReplayError {
+    /// A declaration can't be read.
+    ReadDeclared {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A declaration has mistakes.
+    Declared(DeclareError),
     /// The capture can't be opened, or isn't one.
     Capture(CaptureError),
     /// The capture can't be read to its end. What is before was replayed, and all outputs are written; the report says
@@ -176,6 +186,12 @@ impl fmt::Display for ReplayError {
                 file.display(),
                 segments.join(", ")
             ),
+            Self::ReadDeclared { file, .. } => write!(
+                f,
+                "declaration {} can't be read; check the path and the permission",
+                file.display()
+            ),
+            Self::Declared(error) => error.fmt(f),
             Self::Join(errors) => write!(f, "the learned rules don't fit: {errors}; report this"),
             Self::Compile(_) => f.write_str(
                 "the policy can't be compiled; correct it, or learn from a part of the capture (--learn-until)",
@@ -227,6 +243,7 @@ fn fmt_sides(
 impl std::error::Error for ReplayError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::ReadDeclared { source, .. } => Some(source),
             // Their own text is this error's text; what is behind them is the cause.
             Self::Capture(error) | Self::Incomplete { source: error, .. } => {
                 std::error::Error::source(error)
@@ -241,6 +258,7 @@ impl std::error::Error for ReplayError {
             | Self::SegmentOpen { .. }
             | Self::SegmentAbsent { .. }
             | Self::Join(_)
+            | Self::Declared(_)
             | Self::BothSides { .. }
             | Self::Sides { .. } => None,
         }

@@ -1,7 +1,10 @@
 //! What the replay teaches the learner, and what it gives back.
 
 use loadlock_exchange::Event;
-use loadlock_learn::{LearnLimits, LearnTally, Learner};
+use loadlock_learn::{
+    AdmissionPolicy, AdmissionSettings, Answers, Decisions, Declared, LearnLimits, LearnTally,
+    Learner, NS_PER_DAY, Tuple,
+};
 use loadlock_policy::Policy;
 use serde::{Deserialize, Serialize};
 
@@ -10,12 +13,23 @@ use crate::error::ReplayError;
 /// The learner over the events of the learning phase.
 pub(crate) struct Lesson {
     learner: Learner,
+    admission: AdmissionSettings,
+    answers: Answers,
     events: u64,
 }
 
 impl Lesson {
-    pub fn new(segment: &str) -> Self {
-        Self { learner: Learner::new(&[segment.to_owned()], LearnLimits::default()), events: 0 }
+    /// `learn_ns` is how long learning lasts, as far as that is known.
+    pub fn new(segment: &str, policy: AdmissionPolicy, declared: Declared, learn_ns: u64) -> Self {
+        // A capture of minutes has no days: a week of them is what there is to learn from.
+        let day_ns = (learn_ns / 7).clamp(1, NS_PER_DAY);
+        let limits = LearnLimits { day_ns, ..LearnLimits::default() };
+        Self {
+            learner: Learner::new(&[segment.to_owned()], limits),
+            admission: AdmissionSettings { policy, ..AdmissionSettings::default() },
+            answers: Answers { declared, ..Answers::default() },
+            events: 0,
+        }
     }
 
     /// Takes an event. What a given rule permits isn't learned again: it would be joined with that rule.
@@ -29,13 +43,37 @@ impl Lesson {
 
     /// The rules learned so far.
     pub fn policy(&self) -> Result<Policy, ReplayError> {
-        self.learner.policy().map_err(ReplayError::Join)
+        self.learner.policy(&self.admission, &self.answers).map_err(ReplayError::Join)
+    }
+
+    /// What was decided, weighing evidence also where everything was recorded: roles come from it.
+    pub fn decisions(&self) -> Decisions {
+        let weighed = AdmissionSettings { policy: AdmissionPolicy::Evidence, ..self.admission };
+        self.learner.decide(&weighed, &self.answers)
+    }
+
+    /// What is declared against what was seen; `None` if nothing is declared.
+    pub fn quadrants(&self) -> Option<DeclaredReport> {
+        let declared = &self.answers.declared;
+        if declared.ports.is_empty() {
+            return None;
+        }
+        let quadrants = declared.compare(&self.decisions().candidates);
+        let words = |tuples: &[Tuple]| tuples.iter().map(ToString::to_string).collect();
+        Some(DeclaredReport {
+            declared_seen: words(&quadrants.declared_seen),
+            declared_unseen: quadrants.declared_unseen.into_iter().map(|port| port.place).collect(),
+            undeclared_seen: words(&quadrants.undeclared_seen),
+            neither: quadrants.neither,
+        })
     }
 
     /// What the rules rest on.
     pub fn summary(&self) -> EvidenceReport {
         let (keys, open_conversations) = self.learner.counts();
-        let LearnTally { keys_refused, events_refused, settlements } = self.learner.tally();
+        let LearnTally { keys_refused, client_keys_refused, events_refused, settlements } =
+            self.learner.tally();
+        let keys_refused = keys_refused + client_keys_refused;
         let mut report = EvidenceReport {
             events: self.events,
             keys,
@@ -53,6 +91,19 @@ impl Lesson {
         }
         report
     }
+}
+
+/// What suppliers declare against what was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredReport {
+    /// As it should be.
+    pub declared_seen: Vec<String>,
+    /// Where that is declared which was never seen.
+    pub declared_unseen: Vec<String>,
+    /// What the supplier doesn't know of.
+    pub undeclared_seen: Vec<String>,
+    /// Attempts that are neither declared nor were answered.
+    pub neither: usize,
 }
 
 /// What the learned rules rest on.

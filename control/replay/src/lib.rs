@@ -62,6 +62,7 @@
 //! known (`tests/generated.rs`), and case by case (`tests/cases.rs`).
 #![forbid(unsafe_code)]
 
+mod declarations;
 mod direction;
 mod engine;
 mod error;
@@ -78,7 +79,7 @@ mod time;
 mod verdicts;
 
 pub use error::{OptionError, ReplayError};
-pub use learning::EvidenceReport;
+pub use learning::{DeclaredReport, EvidenceReport};
 pub use options::{
     CAPACITY_MAX, INFRASTRUCTURE, LearnUntil, Output, RULE_CAPACITY, ReplayOptions,
     SEGMENT_DEFAULT, TIMEOUTS, parse_infrastructure, parse_macs,

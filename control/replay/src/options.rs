@@ -1,9 +1,11 @@
 //! What a replay is asked to do.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use loadlock_exchange::Infrastructure;
+use loadlock_learn::AdmissionPolicy;
 use loadlock_packet::MacAddress;
 use loadlock_pipeline::{Capacity, Timeouts};
 
@@ -40,6 +42,14 @@ pub struct ReplayOptions {
     pub segment: Option<String>,
     /// Up to where the segment learns. `None`: the first half, or nothing where a policy is given.
     pub learn_until: Option<LearnUntil>,
+    /// What of the things seen becomes a rule.
+    pub admission: AdmissionPolicy,
+    /// Suppliers' declarations: port lists or MUD files. What they cover is admitted without further evidence.
+    pub declared: Vec<PathBuf>,
+    /// The devices that the declarations are for, where they don't say it themselves.
+    pub declared_for: Vec<IpAddr>,
+    /// Folder for a MUD file of each role that was found.
+    pub save_mud: Option<PathBuf>,
     /// Policy in force from the first packet on.
     pub policy: Option<PathBuf>,
     /// Where the report goes, as JSON.
@@ -60,6 +70,9 @@ pub struct ReplayOptions {
     pub infrastructure: Infrastructure,
     /// A capture that ends within a packet is no error.
     pub allow_truncated: bool,
+    /// Frames count without their VLAN tags: for captures taken where one direction is tagged and the other isn't, of which every
+    /// conversation would be two.
+    pub ignore_vlans: bool,
     /// Time-outs of the flow table.
     pub timeouts: Timeouts,
     /// Most conversations held at a time.
@@ -74,6 +87,10 @@ impl ReplayOptions {
             capture: capture.into(),
             segment: None,
             learn_until: None,
+            admission: AdmissionPolicy::RecordAll,
+            declared: Vec::new(),
+            declared_for: Vec::new(),
+            save_mud: None,
             policy: None,
             report: None,
             verdicts: None,
@@ -84,6 +101,7 @@ impl ReplayOptions {
             sides: None,
             infrastructure: INFRASTRUCTURE,
             allow_truncated: false,
+            ignore_vlans: false,
             timeouts: TIMEOUTS,
             capacity_max: CAPACITY_MAX,
         }

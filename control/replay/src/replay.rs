@@ -5,6 +5,7 @@ use std::time::Instant;
 use loadlock_capture::{CaptureError, CaptureReader, Packet};
 use loadlock_packet::{SegmentId, Side};
 
+use crate::declarations;
 use crate::direction::{Addresses, Basis, Directions, Survey};
 use crate::engine::{Engine, Phase};
 use crate::error::ReplayError;
@@ -35,8 +36,9 @@ pub fn run(options: &ReplayOptions) -> Result<ReplayReport, ReplayError> {
     let started = Instant::now();
     let surveyed = survey(options, segment, Survey::new(given_sides))?;
     let survey_s = started.elapsed().as_secs_f64();
-    let engine = Engine::new(options, segment, given, surveyed.figures.packets)?;
     let end = LearningEnd::of(options.learn_until_or_default(), &surveyed.figures);
+    let learn_ns = end.learn_ns(&surveyed.figures);
+    let engine = Engine::new(options, segment, given, surveyed.figures.packets, learn_ns)?;
     let started = Instant::now();
     let Replayed { engine, sides, lines, fault } =
         replay(options, segment, engine, end, &surveyed, outputs.verdicts)?;
@@ -49,6 +51,7 @@ pub fn run(options: &ReplayOptions) -> Result<ReplayReport, ReplayError> {
     let capture = &options.capture;
     let report = ReplayReport::new(capture, text, &surveyed.figures, sides, &outcome, speed);
     lines.finish()?;
+    declarations::write_mud(options, &outcome.lesson)?;
     write_whole(outputs.policy, || outcome.policy().to_toml())?;
     write_whole(outputs.sides, || sides::to_text(&surveyed.directions.placement.sorted()))?;
     write_whole(outputs.report, || report.to_json())?;
@@ -72,14 +75,31 @@ fn for_each_packet(
             Ok(None) => return Ok(None),
             Err(fault) => return Ok(Some(fault)),
         };
-        if packet.is_cut() {
+        if packet.is_cut() || options.ignore_vlans {
             padded.clear();
             padded.extend_from_slice(packet.data);
             padded.resize(packet.padded_bytes(), 0);
+            if options.ignore_vlans {
+                remove_tags(&mut padded);
+            }
             each(&packet, &padded)?;
         } else {
             each(&packet, packet.data)?;
         }
+    }
+}
+
+/// Takes the VLAN tags off a frame.
+fn remove_tags(frame: &mut Vec<u8>) {
+    const ETHER_TYPE: usize = 12;
+    const TAG_BYTES: usize = 4;
+    let is_tagged = |frame: &[u8]| {
+        let ether_type = frame.get(ETHER_TYPE..ETHER_TYPE + 2);
+        matches!(ether_type, Some([0x81, 0x00] | [0x88, 0xa8] | [0x91, 0x00]))
+            && frame.len() >= ETHER_TYPE + TAG_BYTES + 2
+    };
+    while is_tagged(frame) {
+        frame.drain(ETHER_TYPE..ETHER_TYPE + TAG_BYTES);
     }
 }
 
@@ -140,6 +160,18 @@ impl LearningEnd {
             }
             (LearnUntil::Elapsed { ns }, _) => Self::Time(figures.opening_ns.saturating_add(ns)),
             (LearnUntil::At { time_ns }, _) => Self::Time(time_ns),
+        }
+    }
+
+    /// How long learning lasts; for packets, as much of the time as of the packets.
+    fn learn_ns(self, figures: &CaptureFigures) -> u64 {
+        let span_ns = figures.span_ns();
+        match self {
+            Self::Never => span_ns,
+            Self::Time(end_ns) => end_ns.saturating_sub(figures.opening_ns).min(span_ns),
+            Self::Packets(learned) => {
+                (span_ns as f64 * learned as f64 / figures.packets.max(1) as f64) as u64
+            }
         }
     }
 

@@ -91,6 +91,23 @@ fn write_rules(text: &mut String, report: &ReplayReport) -> fmt::Result {
     if more > 0 {
         writeln!(text, "              and {more} more; --save-policy or --report has them all")?;
     }
+    if let Some(declared) = &report.declared {
+        writeln!(
+            text,
+            "declared  {} declared and seen, {} declared and never seen, {} seen and not declared, {} neither",
+            declared.declared_seen.len(),
+            declared.declared_unseen.len(),
+            declared.undeclared_seen.len(),
+            declared.neither
+        )?;
+        for (what, words) in
+            [("never seen", &declared.declared_unseen), ("not declared", &declared.undeclared_seen)]
+        {
+            for words in words.iter().take(RULES_LISTED_MAX) {
+                writeln!(text, "          {what}: {words}")?;
+            }
+        }
+    }
     for words in &learned.left_out {
         writeln!(text, "  left out, because a given rule decides about the same: {words}")?;
     }

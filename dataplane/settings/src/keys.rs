@@ -421,6 +421,13 @@ pub(crate) static CONTROL: Table = Table {
             "s",
             "While learning, newly learned rules become a stored policy version at most this often.",
         ),
+        text(
+            "admission",
+            Kind::Choice(&["evidence", "record-all"]),
+            "evidence",
+            "What becomes a rule. evidence: what was answered on several days, or role peers do as well, unless its source scans \
+             or a person must decide. record-all: everything seen, for trying out.",
+        ),
         integer(
             "flow_view_capacity",
             (1000, 10_000_000),

@@ -290,6 +290,7 @@ fn read_control(scope: &mut Scope<'_, '_>) -> ControlSettings {
         socket: scope.path("socket"),
         store: scope.path("store"),
         version_interval: scope.seconds("version_interval_s"),
+        records_all: scope.choice("admission") == "record-all",
         flow_view_capacity: scope.integer("flow_view_capacity"),
         log: match scope.choice("log").as_str() {
             "error" => LogLevel::Error,

@@ -246,6 +246,8 @@ pub struct ControlSettings {
     pub store: PathBuf,
     /// Shortest time between two stored versions while learning.
     pub version_interval: Duration,
+    /// Everything seen becomes a rule, without weighing evidence.
+    pub records_all: bool,
     /// Live conversations kept for `loadlock flows`, 1000 to 10000000.
     pub flow_view_capacity: u32,
     /// Least severe message that is logged.

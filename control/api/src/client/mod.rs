@@ -20,6 +20,7 @@ pub use error::ClientError;
 pub use stream::EventStream;
 
 use crate::event::{EventKind, EventLine};
+use crate::explanation::{Explanation, ExplanationQuery};
 use crate::listing::{FlowQuery, Listing, RuleQuery};
 use crate::policy::{Mode, ModeChange, ModeChanged, Rule};
 use crate::status::Status;
@@ -90,6 +91,20 @@ impl Client {
         if let Some(segment) = &query.segment {
             path.push_str(&format!("&segment={}", percent_encoded(segment)));
         }
+        self.ask(Method::GET, &path, None)
+    }
+
+    /// `GET /v1/explanations`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn explain(&self, query: &ExplanationQuery) -> Result<Listing<Explanation>, ClientError> {
+        let path = format!(
+            "/v1/explanations?about={}&subject={}&limit={}",
+            query.kind.name(),
+            percent_encoded(&query.subject),
+            query.limit
+        );
         self.ask(Method::GET, &path, None)
     }
 

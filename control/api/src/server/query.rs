@@ -5,6 +5,7 @@ use std::str::FromStr;
 use super::refusal::Refusal;
 use crate::error::ErrorCode;
 use crate::event::EventKind;
+use crate::explanation::ExplanationKind;
 use crate::listing::{LIMIT_DEFAULT, LIMIT_MAX};
 
 /// The decoded parameters of a request.
@@ -41,6 +42,17 @@ impl Parameters {
     ) -> Result<Option<T>, Refusal> {
         let value = self.text(name).map(str::parse).transpose();
         value.map_err(|error: T::Err| invalid(format!("{name}: {}", error.to_string())))
+    }
+
+    /// What is to be explained; required.
+    pub(super) fn explanation_kind(&self) -> Result<ExplanationKind, Refusal> {
+        let found = self.text("about").unwrap_or_default();
+        ExplanationKind::from_name(found).ok_or_else(|| {
+            let names = ExplanationKind::ALL.map(ExplanationKind::name);
+            let message =
+                format!("about: \"{found}\" isn't allowed, allowed are {}", names.join(", "));
+            invalid(message).allowing(names)
+        })
     }
 
     pub(super) fn limit(&self) -> Result<u32, Refusal> {

@@ -22,6 +22,7 @@ use super::refusal::Refusal;
 use super::{ARRIVAL_TIME, BODY_BYTES_MAX, CALL_TIME, STREAMS_MAX, stream};
 use crate::backend::{Backend, BackendError};
 use crate::error::ErrorCode;
+use crate::explanation::ExplanationQuery;
 use crate::listing::{FlowQuery, RuleQuery};
 use crate::policy::{Mode, ModeChange};
 
@@ -45,6 +46,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/segments/{segment}/mode", put(set_mode))
         .route("/v1/rules", get(rules))
+        .route("/v1/explanations", get(explanations))
         .route("/v1/flows", get(flows))
         .route("/v1/drops", get(drops))
         .route("/v1/events", get(events))
@@ -119,6 +121,19 @@ async fn rules(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Resp
     let segment = parameters.text("segment").map(str::to_owned);
     let query = RuleQuery { segment, limit: parameters.limit()? };
     call(&shared, move |backend| backend.rules(&query)).await
+}
+
+async fn explanations(
+    State(shared): State<Shared>,
+    Query(pairs): Pairs,
+) -> Result<Response, Refusal> {
+    let parameters = Parameters::new(pairs, &["about", "subject", "limit"])?;
+    let query = ExplanationQuery {
+        kind: parameters.explanation_kind()?,
+        subject: parameters.text("subject").unwrap_or_default().to_owned(),
+        limit: parameters.limit()?,
+    };
+    call(&shared, move |backend| backend.explain(&query)).await
 }
 
 async fn flows(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {

@@ -103,6 +103,21 @@ impl Backend for Fake {
         Ok(Listing::take(self.rules.lock().unwrap().clone(), query.limit))
     }
 
+    fn explain(&self, query: &ExplanationQuery) -> Result<Listing<Explanation>, BackendError> {
+        self.trouble()?;
+        let explanation = Explanation {
+            subject: format!("{} {}", query.kind.name(), query.subject),
+            decision: "admitted".to_owned(),
+            reasons: vec!["days: 9 of 2 needed".to_owned()],
+            evidence: vec!["12 conversations on 9 days".to_owned()],
+            would_change: vec!["a person's refusal".to_owned()],
+            owner: None,
+            first_used: None,
+            last_used: None,
+        };
+        Ok(Listing::take(vec![explanation], query.limit))
+    }
+
     fn flows(&self, query: &FlowQuery) -> Result<Listing<Flow>, BackendError> {
         self.trouble()?;
         let wanted = |flow: &Flow| {

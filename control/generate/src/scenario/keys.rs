@@ -207,7 +207,7 @@ fn value_text(value: &Value) -> String {
 }
 
 /// Seconds since 1970 of a UTC date and time between 1970 and 2099.
-fn unix_seconds(moment: &Datetime) -> Option<u64> {
+pub(crate) fn unix_seconds(moment: &Datetime) -> Option<u64> {
     let (Some(date), Some(time), Some(Offset::Z)) = (moment.date, moment.time, moment.offset)
     else {
         return None;

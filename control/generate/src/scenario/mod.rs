@@ -13,6 +13,7 @@ use std::path::Path;
 pub use error::{ScenarioError, ScenarioProblem};
 
 use keys::Keys;
+pub(crate) use keys::unix_seconds;
 
 /// Fewest seconds of a scenario: half of it must hold every kind of conversation at least once.
 pub const DURATION_S_MIN: u64 = 120;

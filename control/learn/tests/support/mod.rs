@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use loadlock_exchange::{Event, EventFlags, EventKind};
-use loadlock_learn::{LearnLimits, Learner};
+use loadlock_learn::{AdmissionSettings, Answers, LearnLimits, Learner};
 use loadlock_packet::{FlowKey, KeyTail, Kind, MacAddress, Network, SegmentId, Side, VlanStack};
 
 /// A conversation of segment 0 without VLAN, in learn mode; the initiator is side A and its frames are forwarded.
@@ -133,7 +133,9 @@ pub fn learner(talks: &[Talk]) -> Learner {
 
 /// The learned rules: their words, and the last part of their reason.
 pub fn rules(learner: &Learner) -> Vec<(String, String)> {
-    let policy = learner.policy().expect("learned rules are valid");
+    let policy = learner
+        .policy(&AdmissionSettings::record_all(), &Answers::default())
+        .expect("learned rules are valid");
     let line = |rule: &loadlock_policy::Rule| {
         let reason = rule.parts().reason.split("direction ").nth(1).unwrap_or_default();
         let basis = reason.split(':').next().unwrap_or_default();

@@ -1,0 +1,118 @@
+//! `loadlock explain`: why something is permitted or not, on what evidence, and what would change it.
+
+use clap::{Args, ValueEnum};
+use loadlock_api::{Explanation, ExplanationKind, ExplanationQuery, LIMIT_MAX, Listing, thousands};
+
+use crate::exit;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::reach::Reach;
+
+/// What is to be explained.
+#[derive(Clone, Copy, ValueEnum)]
+enum About {
+    /// A rule in force, by its number
+    Rule,
+    /// What was seen: `CLIENT SERVER SERVICE`, or some of these words
+    Candidate,
+    /// A convicted source, by its address
+    Conviction,
+}
+
+impl About {
+    fn kind(self) -> ExplanationKind {
+        match self {
+            Self::Rule => ExplanationKind::Rule,
+            Self::Candidate => ExplanationKind::Candidate,
+            Self::Conviction => ExplanationKind::Conviction,
+        }
+    }
+}
+
+/// Arguments of `explain`.
+#[derive(Args)]
+pub struct Arguments {
+    /// What is to be explained
+    #[arg(value_enum)]
+    about: About,
+    /// Which: a rule's number, words of a candidate such as `10.0.1.11 10.0.2.1 tcp/5000`, a source's address; of candidates and
+    /// convictions, nothing for all
+    subject: Vec<String>,
+    /// Most explanations
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=i64::from(LIMIT_MAX)))]
+    limit: u32,
+    #[command(flatten)]
+    reach: Reach,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Arguments {
+    /// Asks, and prints the explanations.
+    ///
+    /// # Errors
+    /// [`Failure::Client`], [`Failure::Settings`], [`Failure::Output`].
+    pub fn run(&self) -> Result<u8, Failure> {
+        let subject = self.subject.join(" ");
+        let query = ExplanationQuery { kind: self.about.kind(), subject, limit: self.limit };
+        let explanations = self.reach.connect()?.explain(&query)?;
+        self.output.show(&explanations, render)?;
+        Ok(exit::OK)
+    }
+}
+
+fn render(explanations: &Listing<Explanation>) -> String {
+    let mut text = String::new();
+    for explanation in &explanations.items {
+        text.push_str(&format!("{}: {}\n", explanation.subject, explanation.decision));
+        let lists = [
+            ("why", &explanation.reasons),
+            ("evidence", &explanation.evidence),
+            ("would change it", &explanation.would_change),
+        ];
+        for (name, lines) in lists {
+            for line in lines {
+                text.push_str(&format!("  {name}: {line}\n"));
+            }
+        }
+        if let Some(owner) = &explanation.owner {
+            text.push_str(&format!("  owner: {owner}\n"));
+        }
+        if let (Some(first), Some(last)) = (&explanation.first_used, &explanation.last_used) {
+            text.push_str(&format!("  used: {first} to {last}\n"));
+        }
+    }
+    if explanations.is_cut() {
+        text.push_str(&format!(
+            "the first {} of {}; --limit shows more\n",
+            thousands(explanations.items.len() as u64),
+            thousands(explanations.total)
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_says_what_it_is() {
+        let explanation = Explanation {
+            subject: "10.0.1.11 → 10.0.2.1 tcp/445".to_owned(),
+            decision: "held".to_owned(),
+            reasons: vec!["file sharing".to_owned()],
+            evidence: vec!["2 conversations".to_owned()],
+            would_change: vec!["a person's approval".to_owned()],
+            owner: None,
+            first_used: None,
+            last_used: None,
+        };
+        let text = render(&Listing::take(vec![explanation.clone(), explanation], 1));
+        assert_eq!(
+            text,
+            "10.0.1.11 → 10.0.2.1 tcp/445: held\n  why: file sharing\n  evidence: 2 conversations\n  \
+             would change it: a person's approval\nthe first 1 of 2; --limit shows more\n"
+        );
+    }
+}

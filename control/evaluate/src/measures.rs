@@ -1,0 +1,127 @@
+//! What is measured, of each contestant.
+
+use serde::Serialize;
+
+/// One figure of each contestant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Row {
+    /// Loadlock.
+    pub loadlock: f64,
+    /// Everything that was seen in the same time.
+    #[serde(rename = "record-all")]
+    pub record_all: f64,
+    /// Everything that was seen in thirty days.
+    #[serde(rename = "fixed-30-days")]
+    pub fixed_30_days: f64,
+}
+
+/// The figures of one contestant in one run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Figures {
+    /// Tuples of attacks that its policy permits.
+    pub attack_tuples_admitted: f64,
+    /// Blocked benign conversations per hundred devices and week of enforcement.
+    pub benign_blocks_per_100_devices_week: f64,
+    /// Share of benign tuples needed after learning that its policy permits.
+    pub rule_recall: f64,
+    /// Share of permitted tuples that somebody's work needs.
+    pub rule_precision: f64,
+    /// Questions to a person, per device.
+    pub cards_per_device: f64,
+    /// Share of benign conversations after learning that its first policy permits.
+    pub connection_recall: f64,
+    /// Benign conversations while it enforced.
+    pub benign_connections: f64,
+    /// Those blocked.
+    pub benign_blocked: f64,
+    /// Their share.
+    pub benign_blocked_share: f64,
+    /// Conversations of attacks after the learning time that were forwarded.
+    pub attack_connections_forwarded: f64,
+    /// Share of permitted tuples that nobody used while it enforced.
+    pub permitted_never_used_share: f64,
+    /// Rules.
+    pub rules: f64,
+    /// Lines that a person reads; for the baselines, the rules.
+    pub summary_lines: f64,
+    /// Questions to a person.
+    pub cards: f64,
+    /// Days of learning.
+    pub learn_days: f64,
+}
+
+impl Figures {
+    /// Nothing is known.
+    pub(crate) fn unknown() -> Self {
+        let none = f64::NAN;
+        Self {
+            attack_tuples_admitted: none,
+            benign_blocks_per_100_devices_week: none,
+            rule_recall: none,
+            rule_precision: none,
+            cards_per_device: none,
+            connection_recall: none,
+            benign_connections: none,
+            benign_blocked: none,
+            benign_blocked_share: none,
+            attack_connections_forwarded: none,
+            permitted_never_used_share: none,
+            rules: none,
+            summary_lines: none,
+            cards: none,
+            learn_days: none,
+        }
+    }
+}
+
+/// How a figure is read from [`Figures`].
+type Reading = fn(&Figures) -> f64;
+
+/// Every figure: its key, whether less is better, and how it is read.
+pub(crate) const FIGURES: [(&str, bool, Reading); 15] = [
+    ("attack_tuples_admitted", true, |f| f.attack_tuples_admitted),
+    ("benign_blocks_per_100_devices_week", true, |f| f.benign_blocks_per_100_devices_week),
+    ("rule_recall", false, |f| f.rule_recall),
+    ("rule_precision", false, |f| f.rule_precision),
+    ("cards_per_device", true, |f| f.cards_per_device),
+    ("connection_recall", false, |f| f.connection_recall),
+    ("benign_connections", false, |f| f.benign_connections),
+    ("benign_blocked", true, |f| f.benign_blocked),
+    ("benign_blocked_share", true, |f| f.benign_blocked_share),
+    ("attack_connections_forwarded", true, |f| f.attack_connections_forwarded),
+    ("permitted_never_used_share", true, |f| f.permitted_never_used_share),
+    ("rules", true, |f| f.rules),
+    ("summary_lines", true, |f| f.summary_lines),
+    ("cards", true, |f| f.cards),
+    ("learn_days", true, |f| f.learn_days),
+];
+
+/// The contestants' names, Loadlock first.
+pub const CONTESTANTS: [&str; 3] = ["loadlock", "record-all", "fixed-30-days"];
+
+impl Row {
+    pub(crate) fn of(values: [f64; 3]) -> Self {
+        let [loadlock, record_all, fixed_30_days] = values;
+        Self { loadlock, record_all, fixed_30_days }
+    }
+
+    pub(crate) fn values(&self) -> [f64; 3] {
+        [self.loadlock, self.record_all, self.fixed_30_days]
+    }
+}
+
+/// The mean of every figure over runs, and its worst.
+pub(crate) fn summarise(runs: &[[Figures; 3]]) -> Vec<(&'static str, Row, Row)> {
+    let figures = FIGURES.iter();
+    figures
+        .map(|(name, less_is_better, read)| {
+            let of = |contestant: usize| runs.iter().map(move |run| read(&run[contestant]));
+            let mean = |at| of(at).sum::<f64>() / runs.len().max(1) as f64;
+            let worst = |at| match less_is_better {
+                true => of(at).fold(f64::MIN, f64::max),
+                false => of(at).fold(f64::MAX, f64::min),
+            };
+            (*name, Row::of([0, 1, 2].map(mean)), Row::of([0, 1, 2].map(worst)))
+        })
+        .collect()
+}
