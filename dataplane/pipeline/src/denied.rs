@@ -137,7 +137,14 @@ impl DeniedReports {
         due.then_some(Due { slot: at, packets: slot.packets, bytes: slot.bytes })
     }
 
-    /// Says that a report that was due was sent. Unless it is, the conversation's next frame tries again.
+    /// Says that the ring refused a report that was due: it is due again a tenth of a second later, with what comes until then.
+    pub fn refused(&mut self, due: Due, now: Tick) {
+        const AGAIN: Tick = 6;
+        let wait = AGAIN.min(self.interval);
+        self.slots[due.slot].reported = now.wrapping_sub(self.interval).wrapping_add(wait);
+    }
+
+    /// Says that a report that was due was sent.
     pub fn reported(&mut self, due: Due, now: Tick) {
         let slot = &mut self.slots[due.slot];
         slot.packets = 0;
@@ -161,10 +168,10 @@ mod tests {
         };
         let mut count = |key: &DeniedKey, now, sent| {
             let due = reports.count(key, DropReason::NoRule, 1, 7, 60, now);
-            if let Some(due) = due
-                && sent
-            {
-                reports.reported(due, now);
+            match due {
+                Some(due) if sent => reports.reported(due, now),
+                Some(due) => reports.refused(due, now),
+                None => {}
             }
             due.map(|due| (due.packets, due.bytes))
         };
@@ -173,9 +180,10 @@ mod tests {
         let other = DeniedKey { sender: Side::A, ..key };
         assert_eq!(count(&other, 105, true), Some((1, 60)));
         assert_eq!(count(&key, 110, false), Some((2, 120)));
-        assert_eq!(count(&key, 111, true), Some((3, 180)));
-        assert_eq!(count(&key, 112, true), None);
-        assert_eq!(count(&other, 112, true), None);
+        assert_eq!(count(&key, 115, true), None);
+        assert_eq!(count(&key, 116, true), Some((4, 240)));
+        assert_eq!(count(&key, 117, true), None);
+        assert_eq!(count(&other, 114, true), None);
     }
 
     #[test]

@@ -442,6 +442,8 @@ impl<S: EventSink> Burst<'_, S> {
         };
         if send(self.events, self.counts, &event) {
             self.denied.reported(due, self.now);
+        } else {
+            self.denied.refused(due, self.now);
         }
     }
 }
