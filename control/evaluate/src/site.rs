@@ -340,7 +340,8 @@ fn opener(flow: &Flow) -> Side {
 fn permits(enforced: &Enforced, tuple: &loadlock_learn::Tuple) -> bool {
     // Any client port: rules don't name it.
     const CLIENT_PORT: u16 = 40_000;
-    let tail = loadlock_packet::KeyTail::new(tuple.segment, tuple.vlans, tuple.kind);
+    let tail = loadlock_packet::KeyTail::new(tuple.segment, tuple.vlans, tuple.kind)
+        .of_client(tuple.client_side);
     let key: Option<FlowKey> = match tuple.client_side {
         Side::A => loadlock_learn::flow_key(
             tail,

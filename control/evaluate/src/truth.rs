@@ -87,7 +87,8 @@ pub(crate) fn key(flow: &Flow) -> Option<FlowKey> {
         Transport::Udp => Kind::Udp,
         Transport::Icmp => Kind::Icmp,
     };
-    let tail = KeyTail::new(SegmentId::new(flow.segment.into())?, VlanStack::UNTAGGED, kind);
+    let tail = KeyTail::new(SegmentId::new(flow.segment.into())?, VlanStack::UNTAGGED, kind)
+        .of_client(side(flow.client_side));
     let (client, server) = (Network::Ip(flow.client.into()), Network::Ip(flow.server.into()));
     let port = if kind == Kind::Icmp { ECHO } else { flow.port };
     match side(flow.client_side) {

@@ -177,10 +177,7 @@ impl Learner {
     fn key_of(&self, subject: &EvidenceSubject) -> Option<FlowKey> {
         let segment = self.segment_id(&subject.segment)?;
         let tail = KeyTail::new(segment, subject.vlans, subject.kind);
-        let tail = match subject.client_side {
-            Some(client) if subject.kind == Kind::Icmp => tail.asked_by(client),
-            _ => tail,
-        };
+        let tail = subject.client_side.map_or(tail, |client| tail.of_client(client));
         let open_kind = matches!(subject.kind, Kind::Tcp | Kind::Udp);
         if subject.client_side.is_none() && !open_kind {
             return None;

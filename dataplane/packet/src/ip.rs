@@ -170,8 +170,7 @@ fn later_fragment(
 
 #[inline]
 fn tail(ingress: Ingress, link: &Link, transport: Transport) -> KeyTail {
-    let tail = KeyTail::new(ingress.segment, link.vlans, transport.kind);
-    if transport.kind == Kind::Icmp { tail.asked_by(transport.asker) } else { tail }
+    KeyTail::new(ingress.segment, link.vlans, transport.kind).of_client(transport.asker)
 }
 
 #[inline]

@@ -151,6 +151,13 @@ impl KeyTail {
         }
     }
 
+    /// The tail of a conversation whose client is on `side`: an ICMP key says so, others don't.
+    #[inline]
+    #[must_use]
+    pub fn of_client(self, side: Side) -> Self {
+        if self.kind() == Kind::Icmp { self.asked_by(side) } else { self }
+    }
+
     /// The side whose query or message an ICMP key stands for.
     #[inline]
     #[must_use]

@@ -5,9 +5,9 @@ use crate::entry::{Entry, Flags, State, Tick};
 /// Conversations a worker can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// IPv4, 96 bytes each.
+    /// IPv4, 91 bytes each.
     pub narrow: usize,
-    /// IPv6 and link layer, 192 bytes each.
+    /// IPv6 and link layer, 181 bytes each.
     pub wide: usize,
 }
 

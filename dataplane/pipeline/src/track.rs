@@ -315,17 +315,18 @@ impl<S: EventSink> Burst<'_, S> {
         if !verdict.forwards() {
             return verdict;
         }
+        if table.is_full() {
+            self.counts.flows_refused += 1;
+            table.refused(self.moment.steady_ns.saturating_add(self.grace_ns));
+            return verdict;
+        }
         let met_running = opening == Opening::MayNot || matches!(judgement, Judgement::Adopt(_));
         let mut entry = self.entry(key, verdict, met_running, seen);
         if met_running && !adopting {
             entry.flags.set(Flags::AFTER_GRACE);
         }
-        match table.insert(entry, seen.hash) {
-            Some(line) => self.start(table.get_mut(line), seen),
-            None => {
-                self.counts.flows_refused += 1;
-                table.refused(self.moment.steady_ns.saturating_add(self.grace_ns));
-            }
+        if let Some(line) = table.insert(entry, seen.hash) {
+            self.start(table.get_mut(line), seen);
         }
         verdict
     }

@@ -236,7 +236,7 @@ pub(crate) static FLOWS: Table = Table {
             (1024, 67_108_864),
             262_144,
             "entries",
-            "IPv4 conversations per worker, 64 bytes each. Beyond it allowed frames are still forwarded, each by its own \
+            "IPv4 conversations per worker, 91 bytes each. Beyond it allowed frames are still forwarded, each by its own \
              look-up of the policy.",
         ),
         integer(
@@ -244,7 +244,7 @@ pub(crate) static FLOWS: Table = Table {
             (1024, 33_554_432),
             65_536,
             "entries",
-            "IPv6 and non-IP conversations per worker, 128 bytes each. Beyond it the same holds.",
+            "IPv6 and non-IP conversations per worker, 181 bytes each. Beyond it the same holds.",
         ),
         integer(
             "tcp_half_open_s",
@@ -424,9 +424,10 @@ pub(crate) static CONTROL: Table = Table {
         text(
             "admission",
             Kind::Choice(&["evidence", "record-all"]),
-            "evidence",
-            "What becomes a rule. evidence: what was answered on several days, or role peers do as well, unless its source scans \
-             or a person must decide. record-all: everything seen, for trying out.",
+            "record-all",
+            "What becomes a rule. record-all: everything seen, an attack too. evidence: what was answered on several days, or \
+             role peers do as well, unless its source scans; the rest waits, and is blocked in enforce mode unless a rule is \
+             written for it.",
         ),
         integer(
             "flow_view_capacity",

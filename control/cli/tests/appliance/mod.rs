@@ -73,7 +73,7 @@ impl Site {
              mbufs = 8191\nmbuf_cache = 128\n{dataplane}\n\
              [exchange]\npath = \"{exchange}\"\nevent_ring_events = 16384\nrule_capacity = 4096\n\
              [flows]\nnarrow_capacity = 16384\nwide_capacity = 4096\n\
-             [control]\ncore = 0\nsocket = \"control.sock\"\nstore = \"loadlock.db\"\nversion_interval_s = 1\nadmission = \"record-all\"\n{control}\n",
+             [control]\ncore = 0\nsocket = \"control.sock\"\nstore = \"loadlock.db\"\nversion_interval_s = 1\n{control}\n",
             name = self.name,
             exchange = self.exchange().display(),
         )
