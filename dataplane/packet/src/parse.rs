@@ -3,6 +3,7 @@
 use crate::ethernet::{self, Link, MacAddress, Payload};
 use crate::ip;
 use crate::key::{FlowKey, KeyTail, Kind, SegmentId, Side, WideKey};
+use crate::quote::Quote;
 
 /// Why a frame contradicts itself. Each is a drop reason of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,6 +148,8 @@ pub struct Headers {
     pub source_mac: MacAddress,
     /// Receiver's station or group.
     pub destination_mac: MacAddress,
+    /// Of an ICMP error: what it is about.
+    pub quote: Option<Quote>,
 }
 
 /// Reads `N` bytes at `at`. Beyond the frame the frame is `truncated`; inside the frame but beyond
@@ -170,7 +173,7 @@ pub(crate) fn field<const N: usize>(
 /// `head` is the frame's first contiguous part, without FCS, and all of it unless the frame has several
 /// segments; `frame_bytes` is the length of the whole frame. Bytes of `head` beyond `frame_bytes` are
 /// ignored. No allocation; reads at most 14 + 8 bytes of link layer, the IP headers (at most eight
-/// extension headers) and 20 bytes of transport.
+/// extension headers) and 20 bytes of transport; of an ICMP error the same again of what it quotes.
 ///
 /// # Errors
 /// The reason why the frame can't be given a key. Such a frame is to be dropped and counted.
@@ -226,5 +229,6 @@ fn link_layer(link: &Link, ingress: Ingress) -> Headers {
         class,
         source_mac: link.source,
         destination_mac: link.destination,
+        quote: None,
     }
 }
