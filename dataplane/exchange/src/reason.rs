@@ -71,6 +71,8 @@ reasons! {
     FragmentTiny = "fragment_tiny",
     /// fragment of a packet longer than 65,535 bytes
     FragmentTooLong = "fragment_too_long",
+    /// ICMP error about no conversation that runs here, and no rule permits it by type
+    IcmpErrorUnrelated = "icmp_error_unrelated",
 }
 
 /// Counters reserved for reasons in the region; more than there are, so that a new one doesn't move the layout.

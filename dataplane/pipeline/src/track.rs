@@ -112,6 +112,11 @@ impl<S: EventSink> Burst<'_, S> {
         if unconditional {
             return Verdict::Allow(Basis::Infrastructure);
         }
+        if let Some(quote) = headers.quote
+            && let Some(verdict) = self.related(narrow, wide, quote)
+        {
+            return verdict;
+        }
         let frame_bytes = slot.frame_bytes;
         match headers.key {
             FlowKey::Narrow(key) => {
@@ -169,7 +174,7 @@ impl<S: EventSink> Burst<'_, S> {
         let mut over = entry.state == State::OVER;
         if !over && entry.generation != generation {
             let judgement = judge_again(&self.policy, &key.flow_key(), entry.flags);
-            match judgement.verdict(self.mode) {
+            match judgement.on(seen.headers).verdict(self.mode) {
                 Verdict::Deny(_) => over = true,
                 verdict => {
                     entry.generation = generation;
@@ -269,7 +274,7 @@ impl<S: EventSink> Burst<'_, S> {
                 judge_first(&self.policy, &key.flow_key(), self.sender, opening, adopt)
             }
         };
-        let verdict = judgement.verdict(self.mode);
+        let verdict = judgement.on(seen.headers).verdict(self.mode);
         if tcp && opening == Opening::May {
             if verdict.forwards() {
                 self.refused.forget(seen.hash);

@@ -78,6 +78,7 @@ fn bursts() -> Vec<(Side, Vec<Vec<u8>>)> {
                 ports: [1000 + (mixed / 16 % 90) as u16, 80 + (mixed / 128 % 2) as u16],
                 flags: flags[(mixed / 8 + number) % flags.len()],
                 answer: side == Side::B,
+                about: Some(Sort::ALL[mixed / 8 % Sort::ALL.len()]),
             };
             let mut frame = packet.frame();
             if mixed.is_multiple_of(16) {

@@ -111,5 +111,8 @@ proptest! {
 }
 
 fn is_malformed(name: &str) -> bool {
-    !matches!(name, "no_rule" | "not_opened" | "wrong_direction" | "transmit_refused")
+    !matches!(
+        name,
+        "no_rule" | "not_opened" | "wrong_direction" | "icmp_error_unrelated" | "transmit_refused"
+    )
 }
