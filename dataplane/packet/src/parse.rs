@@ -104,6 +104,39 @@ pub enum FrameClass {
     LinkLocal,
 }
 
+/// Which part of an IP packet a frame holds. Atomic fragments (RFC 6946) are whole packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    /// Tells the packets of one pair of hosts apart; 16 bits in IPv4.
+    pub identification: u32,
+    /// The IP protocol; in IPv6 what follows the fragment header, extension headers included.
+    pub protocol: u8,
+    /// Where its content begins in the reassembled packet, behind the headers that each fragment has.
+    pub offset_bytes: u16,
+    /// One past its last byte.
+    pub end_bytes: u16,
+}
+
+impl Fragment {
+    /// Takes lengths that were checked.
+    pub(crate) fn new(
+        identification: u32,
+        protocol: u8,
+        offset_bytes: usize,
+        content_bytes: usize,
+    ) -> Self {
+        let clamp = |bytes: usize| u16::try_from(bytes).unwrap_or(u16::MAX);
+        let (offset_bytes, end_bytes) = (clamp(offset_bytes), clamp(offset_bytes + content_bytes));
+        Self { identification, protocol, offset_bytes, end_bytes }
+    }
+
+    /// Does it hold the transport header?
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.offset_bytes == 0
+    }
+}
+
 /// A received frame, wherever it comes from.
 pub trait Frame {
     /// The frame's first contiguous part, without FCS; all of it unless it has several segments.
@@ -148,6 +181,8 @@ pub struct Headers {
     pub source_mac: MacAddress,
     /// Receiver's station or group.
     pub destination_mac: MacAddress,
+    /// Of a fragment: which part of what.
+    pub fragment: Option<Fragment>,
     /// Of an ICMP error: what it is about.
     pub quote: Option<Quote>,
 }
@@ -229,6 +264,7 @@ fn link_layer(link: &Link, ingress: Ingress) -> Headers {
         class,
         source_mac: link.source,
         destination_mac: link.destination,
+        fragment: None,
         quote: None,
     }
 }

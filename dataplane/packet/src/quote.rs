@@ -114,7 +114,7 @@ fn read_v6(
         return Err(bad);
     }
     let chain = Span { at: at + header.len(), ..message };
-    let Chain::Transport { protocol, span } = ip::extensions(head, chain, header[6])? else {
+    let Chain::Transport { protocol, span, .. } = ip::extensions(head, chain, header[6])? else {
         return Err(bad);
     };
     let transport = transport::quoted(head, span, protocol, Family::V6, ingress.side)?;

@@ -11,6 +11,7 @@ use crate::clock::Moment;
 use crate::decide::{Adoption, Judgement, judge_again, judge_first};
 use crate::denied::{DeniedKey, DeniedReports};
 use crate::entry::{Entry, Flags, Plain, State, TableKey, Tick};
+use crate::fragments::Fragments;
 use crate::intake::{Reading, Slot};
 use crate::refused::RefusedOpenings;
 use crate::report::{Counts, EventSink, event, send};
@@ -33,6 +34,7 @@ pub(crate) struct Burst<'a, S> {
     pub counts: &'a mut Counts,
     pub denied: &'a mut DeniedReports,
     pub refused: &'a mut RefusedOpenings,
+    pub fragments: &'a mut Fragments,
 }
 
 /// What the flow table says of a frame.
@@ -118,16 +120,22 @@ impl<S: EventSink> Burst<'_, S> {
             return verdict;
         }
         let frame_bytes = slot.frame_bytes;
-        match headers.key {
-            FlowKey::Narrow(key) => {
-                let seen = Seen { headers, hash: narrow.hash(&key), frame_bytes };
-                self.track(narrow, key, look, &seen)
-            }
-            FlowKey::Wide(key) => {
-                let seen = Seen { headers, hash: wide.hash(&key), frame_bytes };
-                self.track(wide, key, look, &seen)
-            }
+        let hash = match &headers.key {
+            FlowKey::Narrow(key) => narrow.hash(key),
+            FlowKey::Wide(key) => wide.hash(key),
+        };
+        let seen = Seen { headers, hash, frame_bytes };
+        if let Some(fragment) = headers.fragment.filter(|fragment| !fragment.is_first()) {
+            return self.follow(&seen, &fragment);
         }
+        let verdict = match headers.key {
+            FlowKey::Narrow(key) => self.track(narrow, key, look, &seen),
+            FlowKey::Wide(key) => self.track(wide, key, look, &seen),
+        };
+        if let Some(fragment) = &headers.fragment {
+            self.lead(&seen, fragment, verdict);
+        }
+        verdict
     }
 
     fn track<K: TableKey>(
@@ -388,7 +396,7 @@ impl<S: EventSink> Burst<'_, S> {
 
     /// Reports a frame that is dropped, or would be, unless its like was reported lately. `lasting`: until the policy changes,
     /// the next one without a line gets the same verdict.
-    fn deny(&mut self, verdict: Verdict, reason: DropReason, lasting: bool, seen: &Seen<'_>) {
+    pub fn deny(&mut self, verdict: Verdict, reason: DropReason, lasting: bool, seen: &Seen<'_>) {
         let key = seen.headers.key;
         let denied = self.denied_key(seen);
         let until = if lasting { self.generation() } else { self.generation().wrapping_sub(1) };

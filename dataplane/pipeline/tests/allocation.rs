@@ -118,7 +118,7 @@ fn a_million_packets_allocate_nothing() {
         .map(|(side, frames)| (*side, frames.iter().map(Vec::as_slice).collect()))
         .collect();
     // Smaller than what comes, so that the tables are full now and then.
-    let capacity = Capacity { narrow: 1200, wide: 300 };
+    let capacity = Capacity { narrow: 1200, wide: 300, fragments: 64 };
     let mut pipeline = Pipeline::new(capacity, &TIMEOUTS, SEED, false).unwrap();
     let mut sink = Choosy::default();
     let mut verdicts = [VerdictWord::LEARNING; BURST_FRAMES_MAX];

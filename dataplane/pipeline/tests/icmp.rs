@@ -189,7 +189,8 @@ fn errors_do_not_keep_a_conversation_alive() {
 #[test]
 fn full_table_lets_errors_about_what_a_rule_permits_pass() {
     let http = Rule::to_b(7, Sort::Tcp4, 80);
-    let mut rig = Rig::new(Capacity { narrow: 0, wide: 0 }, segment(Mode::Enforce), &[http]);
+    let mut rig =
+        Rig::new(Capacity { narrow: 0, wide: 0, fragments: 64 }, segment(Mode::Enforce), &[http]);
     rig.now_ns += TIMEOUTS.grace_ns;
     let syn = Packet::syn(80);
     assert_eq!(rig.send(syn), by(http));

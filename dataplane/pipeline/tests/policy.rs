@@ -233,7 +233,7 @@ proptest! {
         monitor in any::<bool>(),
     ) {
         let mode = if monitor { Mode::Monitor } else { Mode::Learn };
-        let capacity = Capacity { narrow: 3, wide: 3 };
+        let capacity = Capacity { narrow: 3, wide: 3, fragments: 64 };
         let mut rig = Rig::new(capacity, segment(mode), &[http()]);
         let damaged = flips.iter().map(|&(at, value)| {
             let mut frame = Packet::syn(80).frame();

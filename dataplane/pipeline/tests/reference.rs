@@ -119,7 +119,7 @@ fn story(event: &Event) -> Option<Story> {
 
 fn compare(capacity: [usize; 2], mode: Mode, rules: Vec<Rule>, steps: &[Step]) {
     let [narrow, wide] = capacity;
-    let mut rig = Rig::new(Capacity { narrow, wide }, segment(mode), &rules);
+    let mut rig = Rig::new(Capacity { narrow, wide, fragments: 64 }, segment(mode), &rules);
     let mut model = Model::new(capacity, mode, rules.clone(), START_NS);
     for (number, step) in steps.iter().enumerate() {
         match step {

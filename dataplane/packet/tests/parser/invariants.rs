@@ -52,6 +52,8 @@ pub fn check(frame: &[u8], cut: usize, segment: usize) {
         )
     );
 
+    assert_eq!(whole.fragment, mirrored.fragment);
+    check_fragment(&whole);
     check_quotes(&whole, &mirrored);
 
     let narrow = matches!(whole.key, FlowKey::Narrow(_));
@@ -63,6 +65,19 @@ pub fn check(frame: &[u8], cut: usize, segment: usize) {
     let services = [Side::A, Side::B].map(|side| whole.key.endpoint(side).service);
     if !matches!(kind, Kind::Tcp | Kind::Udp | Kind::Icmp) {
         assert_eq!(services[0], services[1], "{kind:?} has one service number for both sides");
+    }
+}
+
+/// Exactly later fragments have that kind of key; each ends where the longest packet does at the latest.
+fn check_fragment(headers: &Headers) {
+    let later = headers.fragment.is_some_and(|fragment| !fragment.is_first());
+    assert_eq!(headers.key.tail().kind() == Kind::Fragment, later);
+    if let Some(fragment) = headers.fragment {
+        assert!(fragment.offset_bytes <= fragment.end_bytes && fragment.offset_bytes % 8 == 0);
+        assert!(headers.quote.is_none_or(|quote| quote == Quote::Unreadable));
+        if later {
+            assert_eq!(headers.key.endpoint(Side::A).service, fragment.protocol.into());
+        }
     }
 }
 
