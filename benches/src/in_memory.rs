@@ -39,6 +39,7 @@ pub const TIMEOUTS: Timeouts = Timeouts {
     other_ns: 600 * SECOND_NS,
     grace_ns: 86_400 * SECOND_NS,
     denied_report_ns: 10 * SECOND_NS,
+    fragment_ns: 30 * SECOND_NS,
 };
 
 /// What a path is made with.

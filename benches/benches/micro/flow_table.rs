@@ -42,7 +42,7 @@ fn path(narrow: usize) -> Path {
     Path::new(&Dimensioning {
         mode: Mode::Enforce,
         rules: rules(Frames::Short, u32::MAX / 2, 1).expect("a rule for all"),
-        capacity: Capacity { narrow, wide: 1024 },
+        capacity: Capacity { narrow, wide: 1024, fragments: 64 },
         adopting: true,
         ring_events: 1024,
         hugepages: true,

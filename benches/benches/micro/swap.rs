@@ -14,7 +14,7 @@ pub fn benches(criterion: &mut Criterion) {
     let dimensioning = Dimensioning {
         mode: Mode::Enforce,
         rules: rules(Frames::Short, BURST as u32, 100_000).expect("rules of the load"),
-        capacity: Capacity { narrow: 65_536, wide: 1024 },
+        capacity: Capacity { narrow: 65_536, wide: 1024, fragments: 64 },
         adopting: true,
         ring_events: 65_536,
         hugepages: true,

@@ -72,7 +72,7 @@ fn run(class: Class) -> io::Result<()> {
     let mut path = Path::new(&Dimensioning {
         mode: Mode::Enforce,
         rules: rules(class.rules_for(), flows, rule_count)?,
-        capacity: Capacity { narrow: 2 * flows as usize, wide: 2 * flows as usize },
+        capacity: Capacity { narrow: 2 * flows as usize, wide: 2 * flows as usize, fragments: 64 },
         adopting: class != Class::Ipv4Denied,
         ring_events: (2 * flows as usize).next_power_of_two(),
         hugepages: false,

@@ -49,8 +49,10 @@ fn tables(narrow: usize, wide: usize) -> io::Result<usize> {
         other_ns: 0,
         grace_ns: 0,
         denied_report_ns: 0,
+        fragment_ns: 0,
     };
-    let pipeline = Pipeline::new(Capacity { narrow, wide }, &timeouts, Seed([1, 2]), false)?;
+    let pipeline =
+        Pipeline::new(Capacity { narrow, wide, fragments: 64 }, &timeouts, Seed([1, 2]), false)?;
     Ok(pipeline.status().table_bytes)
 }
 

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use loadlock_capture::CaptureReader;
 use loadlock_exchange::{
-    Event, Infrastructure, Mode, Policy as Snapshot, PolicyImage, Seed, SegmentPolicy,
+    DropReason, Event, Infrastructure, Mode, Policy as Snapshot, PolicyImage, Seed, SegmentPolicy,
 };
 use loadlock_learn::{AdmissionSettings, Answers, LearnLimits, Learner};
-use loadlock_packet::{Ingress, Malformed, SegmentId, Side, parse};
+use loadlock_packet::{Ingress, Kind, Malformed, SegmentId, Side, parse};
 use loadlock_pipeline::{Capacity, Pipeline, Timeouts, Verdict};
 use loadlock_policy::{Policy, SegmentDefinition};
 
@@ -64,6 +64,7 @@ fn timeouts(grace_s: u64) -> Timeouts {
         other_ns: 60 * SECOND_NS,
         grace_ns: grace_s * SECOND_NS,
         denied_report_ns: SECOND_NS,
+        fragment_ns: 30 * SECOND_NS,
     }
 }
 
@@ -79,7 +80,7 @@ fn compiled(policy: &Policy, mode: Mode) -> PolicyImage {
 
 /// Runs all packets through a new pipeline: their verdicts, and the events.
 fn run(packets: &[Packet], image: &PolicyImage, grace_s: u64) -> (Vec<Verdict>, Vec<Event>) {
-    let capacity = Capacity { narrow: 1 << 15, wide: 1 << 14 };
+    let capacity = Capacity { narrow: 1 << 15, wide: 1 << 14, fragments: 64 };
     let mut pipeline =
         Pipeline::new(capacity, &timeouts(grace_s), Seed([3, 5]), false).expect("memory");
     let snapshot = Snapshot::read(image.words()).expect("a sound image");
@@ -113,7 +114,18 @@ fn check(path: &Path, grace_s: u64) -> usize {
     for (number, (packet, verdict)) in (1..).zip(packets.iter().zip(&verdicts)) {
         let ingress = Ingress { segment, side: packet.side };
         let headers = parse(&packet.bytes, packet.bytes.len() as u32, ingress);
-        let expected = headers.is_err() != verdict.forwards();
+        // What a fragment without its first one is can't be learned.
+        let stray = matches!(
+            verdict,
+            Verdict::Deny(
+                DropReason::FragmentUnknown
+                    | DropReason::FragmentProtocol
+                    | DropReason::FragmentOverlap
+            )
+        );
+        let later =
+            headers.as_ref().is_ok_and(|headers| headers.key.tail().kind() == Kind::Fragment);
+        let expected = (headers.is_err() || stray && later) != verdict.forwards();
         assert!(
             expected,
             "{} packet {number}, grace {grace_s} s: {verdict:?} {:?}\n{}",

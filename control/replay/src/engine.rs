@@ -96,6 +96,7 @@ impl Engine {
         let capacity = Capacity {
             narrow: packets.min(options.capacity_max.narrow.max(1)),
             wide: packets.min(options.capacity_max.wide.max(1)),
+            fragments: packets.min(options.capacity_max.fragments.max(1)),
         };
         // Fixed for the same reason as the allowlist's.
         let seed = Seed([0x6c6f_6164_6c6f_636b, 0x7265_706c_6179_2032]);

@@ -26,9 +26,10 @@ pub const TIMEOUTS: Timeouts = Timeouts {
     other_ns: 600 * NS_PER_SECOND,
     grace_ns: 120 * NS_PER_SECOND,
     denied_report_ns: 10 * NS_PER_SECOND,
+    fragment_ns: 30 * NS_PER_SECOND,
 };
 /// Most conversations held at a time. A capture with fewer packets gets tables of its own size, which can't be full.
-pub const CAPACITY_MAX: Capacity = Capacity { narrow: 1 << 20, wide: 1 << 18 };
+pub const CAPACITY_MAX: Capacity = Capacity { narrow: 1 << 20, wide: 1 << 18, fragments: 1 << 16 };
 /// Infrastructure classes that pass without a rule: the configuration's default.
 pub const INFRASTRUCTURE: Infrastructure =
     Infrastructure { arp: true, neighbour_discovery: true, link_local: true };

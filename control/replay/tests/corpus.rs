@@ -70,7 +70,12 @@ fn outputs(folder: &Path) -> (Value, [String; 3]) {
 }
 
 fn malformed_reasons() -> BTreeSet<&'static str> {
-    let judged = [DropReason::NoRule, DropReason::NotOpened, DropReason::WrongDirection];
+    let judged = [
+        DropReason::NoRule,
+        DropReason::NotOpened,
+        DropReason::WrongDirection,
+        DropReason::IcmpErrorUnrelated,
+    ];
     let form = DropReason::ALL.iter().filter(|reason| !judged.contains(reason));
     form.map(|reason| reason.name()).collect()
 }

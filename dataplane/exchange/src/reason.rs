@@ -71,6 +71,14 @@ reasons! {
     FragmentTiny = "fragment_tiny",
     /// fragment of a packet longer than 65,535 bytes
     FragmentTooLong = "fragment_too_long",
+    /// ICMP error about no conversation that runs here, and no rule permits it by type
+    IcmpErrorUnrelated = "icmp_error_unrelated",
+    /// fragment whose first one wasn't seen, came later, or was forgotten
+    FragmentUnknown = "fragment_unknown",
+    /// fragment with the identification of another protocol's packet
+    FragmentProtocol = "fragment_protocol",
+    /// fragment that overlaps the first one, or belongs to a packet of which one did
+    FragmentOverlap = "fragment_overlap",
 }
 
 /// Counters reserved for reasons in the region; more than there are, so that a new one doesn't move the layout.

@@ -66,6 +66,8 @@ impl<K> Brief<K> {
             class: FrameClass::Ordinary,
             source_mac: self.source.mac(),
             destination_mac: MacAddress(destination),
+            fragment: None,
+            quote: None,
         }
     }
 }

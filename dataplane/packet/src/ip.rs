@@ -2,7 +2,8 @@
 
 use crate::ethernet::Link;
 use crate::key::{FlowKey, KeyTail, Kind, NarrowKey, WideKey};
-use crate::parse::{FrameClass, Headers, Ingress, Malformed, by_side, field};
+use crate::parse::{Fragment, FrameClass, Headers, Ingress, Malformed, by_side, field};
+use crate::quote::{self, Quote};
 use crate::transport::{self, Family, Span, Transport};
 
 pub(crate) const ETHER_TYPE_V4: u16 = 0x0800;
@@ -35,17 +36,29 @@ pub(crate) fn parse_v4(
     let offset_bytes = usize::from(fragment & 0x1fff) * 8;
     let more = fragment & 0x2000 != 0;
     let protocol = header[9];
+    let identification = u32::from(u16::from_be_bytes([header[4], header[5]]));
+    let content_bytes = total_bytes - header_bytes;
+    let fragment = (more || offset_bytes != 0)
+        .then(|| Fragment::new(identification, protocol, offset_bytes, content_bytes));
+    let [.., s0, s1, s2, s3, d0, d1, d2, d3] = header;
+    let mut quote = None;
     let transport = if offset_bytes != 0 {
         later_fragment(offset_bytes, total_bytes, protocol)?
     } else {
         let span = Span { at: at + header_bytes, end: at + total_bytes, first_fragment: more };
-        transport::parse(head, span, protocol, Family::V4, ingress.side)?
+        let transport = transport::parse(head, span, protocol, Family::V4, ingress.side)?;
+        if transport.kind == Kind::Icmp && is_error(head, span, quote::is_error_v4) {
+            quote = Some(match span.first_fragment {
+                true => Quote::Unreadable,
+                false => quote::v4(head, span, [d0, d1, d2, d3], link, ingress)?,
+            });
+        }
+        transport
     };
-    let [_, _, _, _, _, _, _, _, _, _, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = header;
     let addresses = by_side(ingress.side, [s0, s1, s2, s3], [d0, d1, d2, d3]);
     let tail = tail(ingress, link, transport);
     let key = FlowKey::Narrow(NarrowKey::new(addresses, transport.services, tail));
-    Ok(headers(key, FrameClass::Ordinary, link, transport))
+    Ok(Headers { fragment, quote, ..headers(key, FrameClass::Ordinary, link, transport) })
 }
 
 /// Reads an IPv6 packet behind `link`.
@@ -69,11 +82,29 @@ pub(crate) fn parse_v6(
         return Err(Malformed::Ipv6Length);
     }
     let chain = Span { at: at + HEADER_BYTES, end, first_fragment: false };
-    let (transport, transport_at) = extensions(head, chain, header[6], ingress)?;
     let mut source = [0; 16];
     let mut destination = [0; 16];
     source.copy_from_slice(&header[8..24]);
     destination.copy_from_slice(&header[24..40]);
+    let mut quote = None;
+    let mut transport_at = end;
+    let (transport, fragment) = match extensions(head, chain, header[6])? {
+        Chain::Transport { protocol, span, fragment } => {
+            transport_at = span.at;
+            let transport = transport::parse(head, span, protocol, Family::V6, ingress.side)?;
+            if transport.kind == Kind::Icmp && is_error(head, span, quote::is_error_v6) {
+                quote = Some(match span.first_fragment {
+                    true => Quote::Unreadable,
+                    false => quote::v6(head, span, destination, link, ingress)?,
+                });
+            }
+            (transport, fragment)
+        }
+        Chain::LaterFragment { fragment, counted_bytes } => {
+            let Fragment { protocol, offset_bytes, .. } = fragment;
+            (later_fragment(offset_bytes.into(), counted_bytes, protocol)?, Some(fragment))
+        }
+    };
     let addresses = by_side(ingress.side, source, destination);
     let tail = tail(ingress, link, transport);
     let key = FlowKey::Wide(WideKey::new(addresses, transport.services, tail));
@@ -81,7 +112,7 @@ pub(crate) fn parse_v6(
         && header[7] == 255
         && matches!(head.get(transport_at), Some(133..=137));
     let class = if discovery { FrameClass::NeighbourDiscovery } else { FrameClass::Ordinary };
-    Ok(headers(key, class, link, transport))
+    Ok(Headers { fragment, quote, ..headers(key, class, link, transport) })
 }
 
 const HOP_BY_HOP: u8 = 0;
@@ -93,16 +124,29 @@ const MOBILITY: u8 = 135;
 const HOST_IDENTITY: u8 = 139;
 const SHIM6: u8 = 140;
 
+/// What a chain of extension headers leads to.
+pub(crate) enum Chain {
+    /// A transport header, in `span`, perhaps of a first fragment.
+    Transport { protocol: u8, span: Span, fragment: Option<Fragment> },
+    /// Content of a fragment that isn't the first.
+    LaterFragment {
+        fragment: Fragment,
+        /// Bytes of it that count for the length of the reassembled packet.
+        counted_bytes: usize,
+    },
+}
+
+/// Is the ICMP message in `span`, whose header was read, an error?
+fn is_error(head: &[u8], span: Span, is_error: fn(u8) -> bool) -> bool {
+    head.get(span.at).is_some_and(|&kind| is_error(kind))
+}
+
 /// Follows the chain of extension headers to the transport header. AH and ESP end it as opaque protocols.
 #[inline]
-fn extensions(
-    head: &[u8],
-    mut span: Span,
-    mut next: u8,
-    ingress: Ingress,
-) -> Result<(Transport, usize), Malformed> {
+pub(crate) fn extensions(head: &[u8], mut span: Span, mut next: u8) -> Result<Chain, Malformed> {
     let bad = Malformed::Ipv6Extensions;
     let payload_at = span.at;
+    let mut first = None;
     for _ in 0..=EXTENSIONS_MAX {
         match next {
             HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | MOBILITY | HOST_IDENTITY | SHIM6 => {
@@ -121,19 +165,23 @@ fn extensions(
                 let fragment = u16::from_be_bytes([header[2], header[3]]);
                 next = header[0];
                 let offset_bytes = usize::from(fragment & 0xfff8);
+                let [.., i0, i1, i2, i3] = header;
+                let identification = u32::from_be_bytes([i0, i1, i2, i3]);
+                let content_bytes = span.end - span.at - header.len();
+                let this = Fragment::new(identification, next, offset_bytes, content_bytes);
                 if offset_bytes != 0 {
                     // All but the fragment header itself counts for the reassembled length (RFC 8200, 4.5).
                     let counted_bytes = span.end - payload_at - header.len();
-                    let later = later_fragment(offset_bytes, counted_bytes, next)?;
-                    return Ok((later, span.at + header.len()));
+                    return Ok(Chain::LaterFragment { fragment: this, counted_bytes });
                 }
                 span.at += header.len();
-                span.first_fragment |= fragment & 1 != 0;
+                if fragment & 1 != 0 {
+                    // Of a fragment in a fragment the outer one is put together first.
+                    span.first_fragment = true;
+                    first = first.or(Some(this));
+                }
             }
-            protocol => {
-                let transport = transport::parse(head, span, protocol, Family::V6, ingress.side)?;
-                return Ok((transport, span.at));
-            }
+            protocol => return Ok(Chain::Transport { protocol, span, fragment: first }),
         }
     }
     Err(bad)
@@ -169,7 +217,7 @@ fn later_fragment(
 }
 
 #[inline]
-fn tail(ingress: Ingress, link: &Link, transport: Transport) -> KeyTail {
+pub(crate) fn tail(ingress: Ingress, link: &Link, transport: Transport) -> KeyTail {
     KeyTail::new(ingress.segment, link.vlans, transport.kind).of_client(transport.asker)
 }
 
@@ -183,5 +231,7 @@ fn headers(key: FlowKey, class: FrameClass, link: &Link, transport: Transport) -
         class,
         source_mac: link.source,
         destination_mac: link.destination,
+        fragment: None,
+        quote: None,
     }
 }

@@ -18,6 +18,7 @@ mod ethernet;
 mod ip;
 mod key;
 mod parse;
+mod quote;
 mod transport;
 
 pub use common::{Brief, Common, SourceWord, common};
@@ -25,4 +26,7 @@ pub use ethernet::{MacAddress, VlanStack};
 pub use key::{
     Endpoint, FlowKey, KeyTail, Kind, NarrowKey, Network, SEGMENTS_MAX, SegmentId, Side, WideKey,
 };
-pub use parse::{Frame, FrameClass, Headers, Ingress, Malformed, Opening, TcpFlags, parse};
+pub use parse::{
+    Fragment, Frame, FrameClass, Headers, Ingress, Malformed, Opening, TcpFlags, parse,
+};
+pub use quote::Quote;

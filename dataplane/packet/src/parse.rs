@@ -3,6 +3,7 @@
 use crate::ethernet::{self, Link, MacAddress, Payload};
 use crate::ip;
 use crate::key::{FlowKey, KeyTail, Kind, SegmentId, Side, WideKey};
+use crate::quote::Quote;
 
 /// Why a frame contradicts itself. Each is a drop reason of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,6 +104,39 @@ pub enum FrameClass {
     LinkLocal,
 }
 
+/// Which part of an IP packet a frame holds. Atomic fragments (RFC 6946) are whole packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    /// Tells the packets of one pair of hosts apart; 16 bits in IPv4.
+    pub identification: u32,
+    /// The IP protocol; in IPv6 what follows the fragment header, extension headers included.
+    pub protocol: u8,
+    /// Where its content begins in the reassembled packet, behind the headers that each fragment has.
+    pub offset_bytes: u16,
+    /// One past its last byte.
+    pub end_bytes: u16,
+}
+
+impl Fragment {
+    /// Takes lengths that were checked.
+    pub(crate) fn new(
+        identification: u32,
+        protocol: u8,
+        offset_bytes: usize,
+        content_bytes: usize,
+    ) -> Self {
+        let clamp = |bytes: usize| u16::try_from(bytes).unwrap_or(u16::MAX);
+        let (offset_bytes, end_bytes) = (clamp(offset_bytes), clamp(offset_bytes + content_bytes));
+        Self { identification, protocol, offset_bytes, end_bytes }
+    }
+
+    /// Does it hold the transport header?
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.offset_bytes == 0
+    }
+}
+
 /// A received frame, wherever it comes from.
 pub trait Frame {
     /// The frame's first contiguous part, without FCS; all of it unless it has several segments.
@@ -147,6 +181,10 @@ pub struct Headers {
     pub source_mac: MacAddress,
     /// Receiver's station or group.
     pub destination_mac: MacAddress,
+    /// Of a fragment: which part of what.
+    pub fragment: Option<Fragment>,
+    /// Of an ICMP error: what it is about.
+    pub quote: Option<Quote>,
 }
 
 /// Reads `N` bytes at `at`. Beyond the frame the frame is `truncated`; inside the frame but beyond
@@ -170,7 +208,7 @@ pub(crate) fn field<const N: usize>(
 /// `head` is the frame's first contiguous part, without FCS, and all of it unless the frame has several
 /// segments; `frame_bytes` is the length of the whole frame. Bytes of `head` beyond `frame_bytes` are
 /// ignored. No allocation; reads at most 14 + 8 bytes of link layer, the IP headers (at most eight
-/// extension headers) and 20 bytes of transport.
+/// extension headers) and 20 bytes of transport; of an ICMP error the same again of what it quotes.
 ///
 /// # Errors
 /// The reason why the frame can't be given a key. Such a frame is to be dropped and counted.
@@ -226,5 +264,7 @@ fn link_layer(link: &Link, ingress: Ingress) -> Headers {
         class,
         source_mac: link.source,
         destination_mac: link.destination,
+        fragment: None,
+        quote: None,
     }
 }

@@ -3,6 +3,7 @@
 use crate::Side;
 use crate::key::{Kind, ServicePair};
 use crate::parse::{Malformed, Opening, TcpFlags, by_side, field};
+use crate::quote::{is_error_v4, is_error_v6};
 
 pub(crate) const ICMP_V4: u8 = 1;
 pub(crate) const TCP: u8 = 6;
@@ -168,9 +169,36 @@ fn icmp(
     })
 }
 
+/// Reads what an ICMP error must quote of a transport header, its first eight bytes. Errors about errors aren't sent (RFC 1122).
+pub(crate) fn quoted(
+    head: &[u8],
+    span: Span,
+    protocol: u8,
+    family: Family,
+    side: Side,
+) -> Result<Transport, Malformed> {
+    let header: [u8; 8] = within(head, span, Malformed::IcmpHeader)?;
+    let [a0, a1, b0, b1, ..] = header;
+    let ported = |kind| Transport {
+        kind,
+        services: by_side(side, [a0, a1], [b0, b1]),
+        asker: Side::A,
+        opening: Opening::MayNot,
+        tcp_flags: TcpFlags::default(),
+    };
+    match (protocol, family) {
+        (TCP, _) => Ok(ported(Kind::Tcp)),
+        (UDP, _) => Ok(ported(Kind::Udp)),
+        (ICMP_V4, Family::V4) if !is_error_v4(a0) => icmp(head, span, side, icmp_v4_query),
+        (ICMP_V6, Family::V6) if !is_error_v6(a0) => icmp(head, span, side, icmp_v6_query),
+        (ICMP_V4, Family::V4) | (ICMP_V6, Family::V6) => Err(Malformed::IcmpHeader),
+        (other, _) => Ok(Transport::opaque(Kind::OtherIp, other)),
+    }
+}
+
 /// Reads `N` bytes at the span's start, which must lie inside the span.
 #[inline]
-fn within<const N: usize>(
+pub(crate) fn within<const N: usize>(
     head: &[u8],
     span: Span,
     truncated: Malformed,

@@ -184,6 +184,7 @@ mod tests {
             other_ns: SECOND_NS,
             grace_ns: SECOND_NS,
             denied_report_ns: SECOND_NS,
+            fragment_ns: SECOND_NS,
         });
         let (mut events, mut counts) = (Vec::new(), Counts::default());
         let mut ageing = Ageing {

@@ -1,7 +1,7 @@
 //! The rules of the verdict: what the allowlist and the segment's mode make of a conversation.
 
 use loadlock_exchange::{DropReason, Found, Mode, PolicyView, RuleId};
-use loadlock_packet::{FlowKey, Kind, Opening, Side};
+use loadlock_packet::{FlowKey, Headers, Kind, Opening, Side};
 
 use crate::entry::Flags;
 use crate::verdict::{Basis, Verdict};
@@ -17,6 +17,17 @@ pub(crate) enum Judgement {
 }
 
 impl Judgement {
+    /// With the reason that fits such a frame: of an ICMP error, that it isn't about anything permitted.
+    #[inline]
+    pub fn on(self, headers: &Headers) -> Self {
+        match self {
+            Judgement::Refuse(_) if headers.quote.is_some() => {
+                Judgement::Refuse(DropReason::IcmpErrorUnrelated)
+            }
+            other => other,
+        }
+    }
+
     /// What a segment in `mode` does about it.
     #[inline]
     pub fn verdict(self, mode: Mode) -> Verdict {

@@ -9,6 +9,8 @@ pub struct Capacity {
     pub narrow: usize,
     /// IPv6 and link layer, 181 bytes each.
     pub wide: usize,
+    /// IP packets in fragments, 64 bytes each; rounded up.
+    pub fragments: usize,
 }
 
 /// How long a silent conversation is remembered, in ns; rounded to 16.8 ms, and checked about every two seconds.
@@ -30,6 +32,8 @@ pub struct Timeouts {
     pub grace_ns: u64,
     /// A denied conversation is reported at most once in this time.
     pub denied_report_ns: u64,
+    /// How long after the first fragment the others follow it.
+    pub fragment_ns: u64,
 }
 
 /// Time-outs by state, in ticks.

@@ -9,6 +9,7 @@ use crate::ageing::{Ageing, Round};
 use crate::clock::{Clock, Moment};
 use crate::denied::DeniedReports;
 use crate::entry::{Flags, Plain};
+use crate::fragments::Fragments;
 use crate::intake::{Intake, Sort};
 use crate::limits::{Capacity, TickTimeouts, Timeouts, ticks};
 use crate::refused::RefusedOpenings;
@@ -27,6 +28,7 @@ pub struct Pipeline {
     wide: Table<WideKey>,
     denied: DeniedReports,
     refused: RefusedOpenings,
+    fragments: Fragments,
     timeouts: TickTimeouts,
     counts: Counts,
     intake: Intake,
@@ -75,6 +77,7 @@ impl Pipeline {
             wide: Table::new(capacity.wide, seed, huge)?,
             denied: DeniedReports::new(ticks(timeouts.denied_report_ns)),
             refused: RefusedOpenings::new(),
+            fragments: Fragments::new(capacity.fragments, ticks(timeouts.fragment_ns), seed),
             timeouts: TickTimeouts::new(timeouts),
             counts: Counts::default(),
             intake: Intake::new(),
@@ -143,6 +146,7 @@ impl Pipeline {
             counts: &mut self.counts,
             denied: &mut self.denied,
             refused: &mut self.refused,
+            fragments: &mut self.fragments,
         };
         let generation = burst.generation();
         let plain = [

@@ -11,6 +11,7 @@ use crate::clock::Moment;
 use crate::decide::{Adoption, Judgement, judge_again, judge_first};
 use crate::denied::{DeniedKey, DeniedReports};
 use crate::entry::{Entry, Flags, Plain, State, TableKey, Tick};
+use crate::fragments::Fragments;
 use crate::intake::{Reading, Slot};
 use crate::refused::RefusedOpenings;
 use crate::report::{Counts, EventSink, event, send};
@@ -33,6 +34,7 @@ pub(crate) struct Burst<'a, S> {
     pub counts: &'a mut Counts,
     pub denied: &'a mut DeniedReports,
     pub refused: &'a mut RefusedOpenings,
+    pub fragments: &'a mut Fragments,
 }
 
 /// What the flow table says of a frame.
@@ -142,17 +144,28 @@ impl<S: EventSink> Burst<'_, S> {
         if unconditional {
             return Verdict::Allow(Basis::Infrastructure);
         }
-        let frame_bytes = slot.frame_bytes;
-        match headers.key {
-            FlowKey::Narrow(key) => {
-                let seen = Seen { headers, hash: narrow.hash(&key), frame_bytes };
-                self.track(narrow, key, look, &seen)
-            }
-            FlowKey::Wide(key) => {
-                let seen = Seen { headers, hash: wide.hash(&key), frame_bytes };
-                self.track(wide, key, look, &seen)
-            }
+        if let Some(quote) = headers.quote
+            && let Some(verdict) = self.related(narrow, wide, quote)
+        {
+            return verdict;
         }
+        let frame_bytes = slot.frame_bytes;
+        let hash = match &headers.key {
+            FlowKey::Narrow(key) => narrow.hash(key),
+            FlowKey::Wide(key) => wide.hash(key),
+        };
+        let seen = Seen { headers, hash, frame_bytes };
+        if let Some(fragment) = headers.fragment.filter(|fragment| !fragment.is_first()) {
+            return self.follow(&seen, &fragment);
+        }
+        let verdict = match headers.key {
+            FlowKey::Narrow(key) => self.track(narrow, key, look, &seen),
+            FlowKey::Wide(key) => self.track(wide, key, look, &seen),
+        };
+        if let Some(fragment) = &headers.fragment {
+            self.lead(&seen, fragment, verdict);
+        }
+        verdict
     }
 
     fn track<K: TableKey>(
@@ -199,7 +212,7 @@ impl<S: EventSink> Burst<'_, S> {
         let mut over = entry.state == State::OVER;
         if !over && entry.generation != generation {
             let judgement = judge_again(&self.policy, &key.flow_key(), entry.flags);
-            match judgement.verdict(self.mode) {
+            match judgement.on(seen.headers).verdict(self.mode) {
                 Verdict::Deny(_) => over = true,
                 verdict => {
                     entry.generation = generation;
@@ -299,7 +312,7 @@ impl<S: EventSink> Burst<'_, S> {
                 judge_first(&self.policy, &key.flow_key(), self.sender, opening, adopt)
             }
         };
-        let verdict = judgement.verdict(self.mode);
+        let verdict = judgement.on(seen.headers).verdict(self.mode);
         if tcp && opening == Opening::May {
             if verdict.forwards() {
                 self.refused.forget(seen.hash);
@@ -414,7 +427,7 @@ impl<S: EventSink> Burst<'_, S> {
 
     /// Reports a frame that is dropped, or would be, unless its like was reported lately. `lasting`: until the policy changes,
     /// the next one without a line gets the same verdict.
-    fn deny(&mut self, verdict: Verdict, reason: DropReason, lasting: bool, seen: &Seen<'_>) {
+    pub fn deny(&mut self, verdict: Verdict, reason: DropReason, lasting: bool, seen: &Seen<'_>) {
         let key = seen.headers.key;
         let denied = self.denied_key(seen);
         let until = if lasting { self.generation() } else { self.generation().wrapping_sub(1) };

@@ -9,7 +9,7 @@ use loadlock_pipeline::{Basis, Capacity, Verdict};
 use support::flags::{ACK, FIN, PSH, RST, SYN, URG};
 use support::{Packet, ROUND_NS, Rig, Rule, SECOND_NS, Sort, TIMEOUTS, segment};
 
-const ROOM: Capacity = Capacity { narrow: 64, wide: 64 };
+const ROOM: Capacity = Capacity { narrow: 64, wide: 64, fragments: 64 };
 
 fn enforced(rules: &[Rule]) -> Rig {
     Rig::settled(segment(Mode::Enforce), rules)
@@ -165,7 +165,14 @@ fn segments_of_a_connection_whose_syn_was_denied_are_not_adopted() {
     let midstream = HTTP().midstream();
     for (rule, mut rig) in [
         (HTTP(), in_grace(&[HTTP()])),
-        (HTTP(), Rig::new(Capacity { narrow: 0, wide: 0 }, segment(Mode::Enforce), &[HTTP()])),
+        (
+            HTTP(),
+            Rig::new(
+                Capacity { narrow: 0, wide: 0, fragments: 64 },
+                segment(Mode::Enforce),
+                &[HTTP()],
+            ),
+        ),
         (midstream, enforced(&[midstream])),
     ] {
         let data = Packet::syn(80).with(ACK);

@@ -78,6 +78,7 @@ fn bursts() -> Vec<(Side, Vec<Vec<u8>>)> {
                 ports: [1000 + (mixed / 16 % 90) as u16, 80 + (mixed / 128 % 2) as u16],
                 flags: flags[(mixed / 8 + number) % flags.len()],
                 answer: side == Side::B,
+                about: Some(Sort::ALL[mixed / 8 % Sort::ALL.len()]),
             };
             let mut frame = packet.frame();
             if mixed.is_multiple_of(16) {
@@ -117,7 +118,7 @@ fn a_million_packets_allocate_nothing() {
         .map(|(side, frames)| (*side, frames.iter().map(Vec::as_slice).collect()))
         .collect();
     // Smaller than what comes, so that the tables are full now and then.
-    let capacity = Capacity { narrow: 1200, wide: 300 };
+    let capacity = Capacity { narrow: 1200, wide: 300, fragments: 64 };
     let mut pipeline = Pipeline::new(capacity, &TIMEOUTS, SEED, false).unwrap();
     let mut sink = Choosy::default();
     let mut verdicts = [VerdictWord::LEARNING; BURST_FRAMES_MAX];

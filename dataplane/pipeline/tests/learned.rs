@@ -88,7 +88,7 @@ proptest! {
 
     #[test]
     fn recorded_conversations_are_enough(steps in vec(step(), 1..60), settled in any::<bool>()) {
-        let capacity = Capacity { narrow: 1000, wide: 1000 };
+        let capacity = Capacity { narrow: 1000, wide: 1000, fragments: 64 };
         let mut learning = Rig::new(capacity, segment(Mode::Learn), &[]);
         let start_ns = learning.now_ns + if settled { 15_000_000_000 } else { 0 };
         learning.now_ns = start_ns;
@@ -111,5 +111,8 @@ proptest! {
 }
 
 fn is_malformed(name: &str) -> bool {
-    !matches!(name, "no_rule" | "not_opened" | "wrong_direction" | "transmit_refused")
+    !matches!(
+        name,
+        "no_rule" | "not_opened" | "wrong_direction" | "icmp_error_unrelated" | "transmit_refused"
+    )
 }

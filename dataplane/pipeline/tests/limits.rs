@@ -18,7 +18,8 @@ fn by(rule: Rule) -> Verdict {
 }
 
 fn settled(narrow: usize, rules: &[Rule]) -> Rig {
-    let mut rig = Rig::new(Capacity { narrow, wide: 8 }, segment(Mode::Enforce), rules);
+    let mut rig =
+        Rig::new(Capacity { narrow, wide: 8, fragments: 64 }, segment(Mode::Enforce), rules);
     rig.now_ns += TIMEOUTS.grace_ns;
     rig
 }
@@ -205,7 +206,7 @@ fn clock_that_jumps_by_years_ends_everything_once() {
 /// Regression: a small table that was due seldom held up the sweep of the large one.
 #[test]
 fn each_table_is_swept_in_its_own_time() {
-    let capacity = Capacity { narrow: 4000, wide: 0 };
+    let capacity = Capacity { narrow: 4000, wide: 0, fragments: 64 };
     let mut rig = Rig::new(capacity, segment(Mode::Learn), &[]);
     for number in 0..2000 {
         rig.send(Packet::udp(53).port(1000 + number));

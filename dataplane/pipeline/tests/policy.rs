@@ -2,7 +2,7 @@
 
 mod support;
 
-use loadlock_exchange::DropReason::{Ipv4Header, NoRule, WrongDirection};
+use loadlock_exchange::DropReason::{IcmpErrorUnrelated, Ipv4Header, NoRule, WrongDirection};
 use loadlock_exchange::{EventKind, Infrastructure, Mode, SegmentPolicy, WorkerCounter};
 use loadlock_generate::frame::{Arp, FrameBuilder, IcmpMessage, Ipv6, Mac};
 use loadlock_packet::Side;
@@ -97,7 +97,8 @@ fn enforce_denies_without_an_entry() {
     let mut rig = Rig::settled(segment(Mode::Enforce), &[http()]);
     for sort in Sort::ALL {
         let verdict = rig.send(Packet::to_b(sort, 81, SYN));
-        assert_eq!(verdict, Verdict::Deny(NoRule), "{sort:?}");
+        let reason = if sort.is_error() { IcmpErrorUnrelated } else { NoRule };
+        assert_eq!(verdict, Verdict::Deny(reason), "{sort:?}");
     }
     assert_eq!((rig.flows(), rig.counter(WorkerCounter::FlowsStarted)), (0, 0));
 }
@@ -232,7 +233,7 @@ proptest! {
         monitor in any::<bool>(),
     ) {
         let mode = if monitor { Mode::Monitor } else { Mode::Learn };
-        let capacity = Capacity { narrow: 3, wide: 3 };
+        let capacity = Capacity { narrow: 3, wide: 3, fragments: 64 };
         let mut rig = Rig::new(capacity, segment(mode), &[http()]);
         let damaged = flips.iter().map(|&(at, value)| {
             let mut frame = Packet::syn(80).frame();

@@ -35,6 +35,7 @@ fn rule() -> impl Strategy<Value = Rule> {
             let service = match sort {
                 Sort::Ping4 => 0x0800,
                 Sort::Unreachable4 => 0x0300,
+                Sort::TooBig6 => 0x0200,
                 Sort::Gre4 => 47,
                 Sort::Profinet => 0x8892,
                 _ => port,
@@ -96,6 +97,7 @@ fn story(event: &Event) -> Option<Story> {
         Kind::Tcp => Sort::Tcp4,
         Kind::Udp if v6 => Sort::Udp6,
         Kind::Udp => Sort::Udp4,
+        Kind::Icmp if v6 => Sort::TooBig6,
         Kind::Icmp if [a.service, b.service].contains(&0x0300) => Sort::Unreachable4,
         Kind::Icmp => Sort::Ping4,
         Kind::OtherIp => Sort::Gre4,
@@ -117,7 +119,7 @@ fn story(event: &Event) -> Option<Story> {
 
 fn compare(capacity: [usize; 2], mode: Mode, rules: Vec<Rule>, steps: &[Step]) {
     let [narrow, wide] = capacity;
-    let mut rig = Rig::new(Capacity { narrow, wide }, segment(mode), &rules);
+    let mut rig = Rig::new(Capacity { narrow, wide, fragments: 64 }, segment(mode), &rules);
     let mut model = Model::new(capacity, mode, rules.clone(), START_NS);
     for (number, step) in steps.iter().enumerate() {
         match step {

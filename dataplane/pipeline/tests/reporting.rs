@@ -156,7 +156,7 @@ proptest! {
         room in 1usize..40,
     ) {
         let udp = Rule { client: None, ..Rule::to_b(1, Sort::Udp4, 53) };
-        let capacity = Capacity { narrow: 80, wide: 1 };
+        let capacity = Capacity { narrow: 80, wide: 1, fragments: 64 };
         let mut rig = Rig::new(capacity, segment(Mode::Enforce), &[udp]);
         let mut repeated: HashMap<FlowKey, u64> = HashMap::new();
         let mut roll_calls = 0;

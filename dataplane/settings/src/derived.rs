@@ -57,7 +57,11 @@ impl Settings {
 impl FlowSettings {
     /// Sizes of a worker's flow tables.
     pub fn capacity(&self) -> Capacity {
-        Capacity { narrow: self.narrow_capacity as usize, wide: self.wide_capacity as usize }
+        Capacity {
+            narrow: self.narrow_capacity as usize,
+            wide: self.wide_capacity as usize,
+            fragments: self.fragment_capacity as usize,
+        }
     }
 
     /// Times of the flow tables.
@@ -72,6 +76,7 @@ impl FlowSettings {
             other_ns: ns(self.other),
             grace_ns: ns(self.midstream_grace),
             denied_report_ns: ns(self.denied_report),
+            fragment_ns: ns(self.fragment),
         }
     }
 }

@@ -247,6 +247,14 @@ pub(crate) static FLOWS: Table = Table {
             "IPv6 and non-IP conversations per worker, 181 bytes each. Beyond it the same holds.",
         ),
         integer(
+            "fragment_capacity",
+            (64, 1_048_576),
+            8192,
+            "packets",
+            "IP packets in fragments that a worker remembers at once, 64 bytes each, rounded up to a power of two. Beyond it the \
+             oldest is forgotten, and fragments of it that still come are dropped (fragment_unknown).",
+        ),
+        integer(
             "tcp_half_open_s",
             (1, 3600),
             30,
@@ -288,6 +296,13 @@ pub(crate) static FLOWS: Table = Table {
             600,
             "s",
             "Silence after which any other conversation is forgotten (other IP protocols, non-IP).",
+        ),
+        integer(
+            "fragment_s",
+            (1, 120),
+            30,
+            "s",
+            "For this long after the first fragment of an IP packet, the others follow its verdict. The default is Linux's.",
         ),
         integer(
             "midstream_grace_s",

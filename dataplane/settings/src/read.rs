@@ -273,12 +273,14 @@ fn read_flows(scope: &mut Scope<'_, '_>) -> FlowSettings {
     FlowSettings {
         narrow_capacity: scope.integer("narrow_capacity"),
         wide_capacity: scope.integer("wide_capacity"),
+        fragment_capacity: scope.integer("fragment_capacity"),
         tcp_half_open: scope.seconds("tcp_half_open_s"),
         tcp_established: scope.seconds("tcp_established_s"),
         tcp_closing: scope.seconds("tcp_closing_s"),
         udp: scope.seconds("udp_s"),
         icmp: scope.seconds("icmp_s"),
         other: scope.seconds("other_s"),
+        fragment: scope.seconds("fragment_s"),
         midstream_grace: scope.seconds("midstream_grace_s"),
         denied_report: scope.seconds("denied_report_s"),
     }

@@ -176,6 +176,8 @@ pub struct FlowSettings {
     pub narrow_capacity: u32,
     /// IPv6 and non-IP entries per worker, 1024 to 33554432; not necessarily a power of two.
     pub wide_capacity: u32,
+    /// Fragmented packets a worker remembers, 64 to 1048576.
+    pub fragment_capacity: u32,
     /// Silence that ends a TCP conversation without a handshake.
     pub tcp_half_open: Duration,
     /// Silence that ends an established TCP conversation.
@@ -188,6 +190,8 @@ pub struct FlowSettings {
     pub icmp: Duration,
     /// Silence that ends any other conversation.
     pub other: Duration,
+    /// How long later fragments may follow their first one.
+    pub fragment: Duration,
     /// How long after the start running conversations are adopted; zero: never.
     pub midstream_grace: Duration,
     /// Shortest time between two reports of one denied conversation by one worker.

@@ -1,7 +1,8 @@
 //! What holds for every input, well-formed or not. The fuzz target runs this file too.
 
 use loadlock_packet::{
-    Common, FlowKey, Ingress, KeyTail, Kind, Malformed, SegmentId, Side, TcpFlags, common, parse,
+    Common, FlowKey, Headers, Ingress, KeyTail, Kind, Malformed, Opening, Quote, SegmentId, Side,
+    TcpFlags, common, parse,
 };
 
 /// Parses `frame` in several guises and compares; panics where an invariant doesn't hold. `cut` is where a first buffer
@@ -51,6 +52,10 @@ pub fn check(frame: &[u8], cut: usize, segment: usize) {
         )
     );
 
+    assert_eq!(whole.fragment, mirrored.fragment);
+    check_fragment(&whole);
+    check_quotes(&whole, &mirrored);
+
     let narrow = matches!(whole.key, FlowKey::Narrow(_));
     assert_eq!(FlowKey::from_words(whole.key.words(), narrow), Some(whole.key));
     let kind = whole.key.tail().kind();
@@ -61,6 +66,41 @@ pub fn check(frame: &[u8], cut: usize, segment: usize) {
     if !matches!(kind, Kind::Tcp | Kind::Udp | Kind::Icmp) {
         assert_eq!(services[0], services[1], "{kind:?} has one service number for both sides");
     }
+}
+
+/// Exactly later fragments have that kind of key; each ends where the longest packet does at the latest.
+fn check_fragment(headers: &Headers) {
+    let later = headers.fragment.is_some_and(|fragment| !fragment.is_first());
+    assert_eq!(headers.key.tail().kind() == Kind::Fragment, later);
+    if let Some(fragment) = headers.fragment {
+        assert!(fragment.offset_bytes <= fragment.end_bytes && fragment.offset_bytes % 8 == 0);
+        assert!(headers.quote.is_none_or(|quote| quote == Quote::Unreadable));
+        if later {
+            assert_eq!(headers.key.endpoint(Side::A).service, fragment.protocol.into());
+        }
+    }
+}
+
+/// What an error quotes was sent by its receiver, over the same VLANs, and is no error or fragment itself.
+fn check_quotes(whole: &Headers, mirrored: &Headers) {
+    assert_eq!(whole.quote.is_some(), mirrored.quote.is_some());
+    let (Some(quote), Some(other)) = (whole.quote, mirrored.quote) else { return };
+    let tail = whole.key.tail();
+    assert_eq!((tail.kind(), whole.opening), (Kind::Icmp, Opening::May), "an error asks nothing");
+    let (Quote::Conversation(quoted), Quote::Conversation(other)) = (quote, other) else {
+        assert_eq!(quote, other, "the side must not decide what can be read");
+        return;
+    };
+    for side in [Side::A, Side::B] {
+        assert_eq!(quoted.endpoint(side), other.endpoint(side.other()));
+    }
+    assert_eq!(quoted.endpoint(Side::B).network, whole.key.endpoint(Side::B).network);
+    let narrow = matches!(quoted, FlowKey::Narrow(_));
+    assert_eq!(narrow, matches!(whole.key, FlowKey::Narrow(_)));
+    assert_eq!(FlowKey::from_words(quoted.words(), narrow), Some(quoted));
+    let inner = quoted.tail();
+    assert_eq!((inner.vlans(), inner.segment()), (tail.vlans(), tail.segment()));
+    assert!(!inner.kind().is_link_layer() && inner.kind() != Kind::Fragment);
 }
 
 /// The short reading gives what the full one gives, or nothing.

@@ -1,6 +1,6 @@
 //! IPv4: header, lengths, options and fragments.
 
-use loadlock_packet::{Kind, Malformed, Opening, TcpFlags};
+use loadlock_packet::{Fragment, Kind, Malformed, Opening, TcpFlags};
 
 use crate::frames::*;
 
@@ -108,6 +108,9 @@ fn a_first_fragment_carries_the_key_of_its_datagram() {
     content[4..6].copy_from_slice(&1400_u16.to_be_bytes());
     let first = parse_a(&V4::new(UDP).fragment(MORE).frame(&content)).expect("first fragment");
     assert_eq!((first.key.tail().kind(), services(&first)), (Kind::Udp, (1, 2)));
+    let fragment =
+        Fragment { identification: 0x1234, protocol: UDP, offset_bytes: 0, end_bytes: 32 };
+    assert_eq!(first.fragment, Some(fragment));
     assert_eq!(parse_a(&V4::new(UDP).frame(&content)), Err(Malformed::UdpLength));
 
     let segment = tcp((1, 2), TcpFlags::SYN, &[2, 4, 5, 0xb4], &[0; 8]);

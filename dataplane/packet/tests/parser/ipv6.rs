@@ -1,6 +1,6 @@
 //! IPv6: header, extension chains, fragments and neighbour discovery.
 
-use loadlock_packet::{FrameClass, Headers, Kind, Malformed, TcpFlags};
+use loadlock_packet::{Fragment, FrameClass, Headers, Kind, Malformed, TcpFlags};
 
 use crate::frames::*;
 
@@ -155,9 +155,17 @@ fn atomic_fragments_are_ordinary_packets() {
 fn a_first_fragment_carries_the_key_of_its_datagram() {
     let mut content = udp((1, 2), &[0; 24]);
     content[4..6].copy_from_slice(&1400_u16.to_be_bytes());
-    assert_eq!(parse_a(&chained(&[fragment(0, true)], UDP, &content)), Ok(plain()));
-    let chain = [fragment(0, true), options(DESTINATION, 0)];
-    assert_eq!(parse_a(&chained(&chain, UDP, &content)), Ok(plain()));
+    let first = |protocol, end_bytes| {
+        let fragment =
+            Fragment { identification: 0xcafe_f00d, protocol, offset_bytes: 0, end_bytes };
+        Ok(Headers { fragment: Some(fragment), ..plain() })
+    };
+    assert_eq!(parse_a(&chained(&[fragment(0, true)], UDP, &content)), first(UDP, 32));
+    let chain = [options(HOP_BY_HOP, 0), fragment(0, true), options(DESTINATION, 0)];
+    assert_eq!(parse_a(&chained(&chain, UDP, &content)), first(DESTINATION, 40));
+    // The outer fragment of two is the one that its receiver puts together.
+    let chain = [fragment(0, true), fragment(0, true)];
+    assert_eq!(parse_a(&chained(&chain, UDP, &content)), first(FRAGMENT, 40));
 }
 
 /// RFC 7112: the first fragment holds the whole header chain.
@@ -191,6 +199,9 @@ fn later_fragments_are_keyed_by_protocol_alone() {
         let behind_options = [options(HOP_BY_HOP, 0), fragment(offset_bytes, more)];
         let same = parse_a(&chained(&behind_options, protocol, &[0; 16])).expect("later fragment");
         assert_eq!(same.key, headers.key);
+        let of = headers.fragment.expect("a fragment");
+        assert_eq!((of.identification, of.protocol), (0xcafe_f00d, protocol));
+        assert_eq!((of.offset_bytes, of.end_bytes), (offset_bytes, offset_bytes + 24));
     }
     for offset_bytes in [8, 16] {
         let frame = chained(&[fragment(offset_bytes, false)], TCP, &[0; 40]);

@@ -56,6 +56,9 @@ fn over_ipv4() -> Seeds {
             "unreachable",
             V4::new(ICMP).frame(&[&icmp(3, 1, 0)[..], &V4::new(UDP).packet(&[0; 8])].concat()),
         ),
+        ("unreachable port", error_v4(3, UDP, &udp((53, 4000), b""))),
+        ("fragmentation needed", error_v4(3, TCP, &tcp((80, 4000), 16, &[], b""))),
+        ("time exceeded", error_v4(11, ICMP, &icmp(8, 0, 7))),
         ("first fragment", V4::new(UDP).fragment(MORE).frame(&udp((1, 2), &[0; 16]))),
         ("later fragment", V4::new(UDP).fragment(MORE | 3).frame(&[0; 24])),
         ("last TCP fragment", V4::new(TCP).fragment(3).frame(&[0; 5])),
@@ -83,6 +86,8 @@ fn over_ipv6() -> Seeds {
         ("chain", chained(&chain, UDP, &udp((1, 2), b"xyz"))),
         ("eight extensions", chained(&eight, TCP, &tcp((1, 2), 18, &[], b""))),
         ("mobility", chained(&[options(135, 1)], NO_NEXT, &[])),
+        ("too big", error_v6(2, V6::new(TCP).reversed().packet(&tcp((80, 4000), 16, &[], b"")))),
+        ("unreachable 6", error_v6(1, chained(&chain, UDP, &udp((53, 4000), b"")).split_off(14))),
         ("first fragment 6", chained(&[fragment(0, true)], UDP, &udp((1, 2), &[0; 16]))),
         ("later fragment 6", chained(&[fragment(1448, true)], TCP, &[0; 24])),
         ("ESP6", V6::new(50).frame(&[0; 24])),
@@ -90,4 +95,16 @@ fn over_ipv6() -> Seeds {
         ("no next header", V6::new(NO_NEXT).frame(&[])),
         ("6 in 4", V4::new(41).frame(&V6::new(NO_NEXT).packet(&[]))),
     ]
+}
+
+/// An error from A to B about what B sent.
+fn error_v4(kind: u8, protocol: u8, content: &[u8]) -> Vec<u8> {
+    let quoted = V4::new(protocol).reversed().packet(content);
+    V4::new(ICMP).frame(&[&icmp(kind, 1, 0)[..8], &quoted].concat())
+}
+
+fn error_v6(kind: u8, mut quoted: Vec<u8>) -> Vec<u8> {
+    quoted[8..24].copy_from_slice(&V6_B);
+    quoted[24..40].copy_from_slice(&V6_A);
+    V6::new(ICMP_V6).frame(&[&icmp(kind, 0, 0)[..8], &quoted].concat())
 }

@@ -34,6 +34,7 @@ pub const TIMEOUTS: Timeouts = Timeouts {
     other_ns: 30 * SECOND_NS,
     grace_ns: 15 * SECOND_NS,
     denied_report_ns: 10 * SECOND_NS,
+    fragment_ns: 3 * SECOND_NS,
 };
 
 /// A sink with room for `capacity` events that nobody empties by itself; reserves as the real ring does.
@@ -97,7 +98,7 @@ impl Rig {
 
     /// As [`Rig::new`], when the grace time is over.
     pub fn settled(settings: SegmentPolicy, rules: &[Rule]) -> Self {
-        let mut rig = Self::new(Capacity { narrow: 64, wide: 64 }, settings, rules);
+        let mut rig = Self::new(Capacity { narrow: 64, wide: 64, fragments: 64 }, settings, rules);
         rig.now_ns += TIMEOUTS.grace_ns;
         rig
     }

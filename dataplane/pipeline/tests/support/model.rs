@@ -80,8 +80,11 @@ fn can_open(packet: &Packet) -> bool {
 
 /// The key of a packet.
 pub fn key(packet: &Packet) -> Key {
-    let icmp = matches!(packet.sort, Sort::Ping4 | Sort::Unreachable4);
-    let asker = icmp.then_some(if packet.answer { packet.from.other() } else { packet.from });
+    let asker = packet.sort.is_icmp().then_some(if packet.answer {
+        packet.from.other()
+    } else {
+        packet.from
+    });
     let services = match packet.sort {
         Sort::Ping4 => {
             let asker = if packet.answer { packet.from.other() } else { packet.from } as usize;
@@ -92,6 +95,11 @@ pub fn key(packet: &Packet) -> Key {
         Sort::Unreachable4 => {
             let mut services = [0; 2];
             services[packet.from.other() as usize] = 0x0300;
+            services
+        }
+        Sort::TooBig6 => {
+            let mut services = [0; 2];
+            services[packet.from.other() as usize] = 0x0200;
             services
         }
         Sort::Gre4 => [47; 2],
@@ -168,7 +176,7 @@ impl Model {
                 return (Ok(rule.id()), false);
             }
         }
-        let icmp = matches!(packet.sort, Sort::Ping4 | Sort::Unreachable4);
+        let icmp = packet.sort.is_icmp();
         let udp = matches!(packet.sort, Sort::Udp4 | Sort::Udp6);
         let maybe_running = !opens || !(packet.sort.is_tcp() || icmp || udp);
         let taken = |rule: &&Rule| {
@@ -181,6 +189,7 @@ impl Model {
             return (Ok(rule.id()), true);
         }
         let reason = match (forward.or(reverse), opens) {
+            _ if packet.sort.is_error() => DropReason::IcmpErrorUnrelated,
             (None, _) => DropReason::NoRule,
             (Some(_), true) => DropReason::WrongDirection,
             (Some(_), false) => DropReason::NotOpened,
@@ -202,13 +211,58 @@ impl Model {
         }
     }
 
+    /// The verdict on the conversation that an error is about, if that lives and is permitted.
+    fn about(&self, packet: &Packet) -> Option<Verdict> {
+        let quoted = packet.quoted()?;
+        if quoted.sort.is_error() || quoted.sort == Sort::Profinet {
+            return None;
+        }
+        if quoted.sort.is_narrow() != packet.sort.is_narrow() {
+            return None;
+        }
+        let verdict = match self.flows.get(&key(&quoted)) {
+            Some(flow) if flow.generation == self.generation => flow.verdict,
+            Some(flow) => self.by_mode(self.again(key(&quoted), flow)),
+            None => {
+                let (_, stateless) = self.is_full(&quoted);
+                let rule = self.running(&quoted).filter(|_| stateless)?;
+                Verdict::Allow(Basis::Rule(rule))
+            }
+        };
+        matches!(verdict, Verdict::Allow(_)).then_some(verdict)
+    }
+
+    /// The rule by which a packet that can't begin anything is adopted.
+    fn running(&self, packet: &Packet) -> Option<RuleId> {
+        let key = key(packet);
+        let rule = self.rule(key, packet.from).or(self.rule(key, packet.from.other()))?;
+        (!self.refused_openings.contains(&key)).then_some(rule.id())
+    }
+
+    /// Is the packet's table full now, or was it lately?
+    fn is_full(&self, packet: &Packet) -> (bool, bool) {
+        let table = usize::from(!packet.sort.is_narrow());
+        let in_table = self.flows.keys().filter(|key| key.0.is_narrow() == packet.sort.is_narrow());
+        let full = in_table.count() >= self.capacity[table];
+        (full, full || self.now_ns < self.adopting_until_ns[table])
+    }
+
     pub fn judge(&mut self, packet: &Packet) -> Verdict {
+        if packet.sort.is_error()
+            && let Some(verdict) = self.about(packet)
+        {
+            return verdict;
+        }
         let key = key(packet);
         let Some(mut flow) = self.flows.get(&key).copied() else {
             return self.begin(packet);
         };
         if flow.generation != self.generation {
-            let verdict = self.by_mode(self.again(key, &flow));
+            let mut judgement = self.again(key, &flow);
+            if packet.sort.is_error() {
+                judgement = judgement.map_err(|_| DropReason::IcmpErrorUnrelated);
+            }
+            let verdict = self.by_mode(judgement);
             if !verdict.forwards() {
                 self.end(key);
                 return self.begin(packet);
@@ -243,9 +297,7 @@ impl Model {
     /// The first packet of a conversation.
     fn begin(&mut self, packet: &Packet) -> Verdict {
         let table = usize::from(!packet.sort.is_narrow());
-        let in_table = self.flows.keys().filter(|key| key.0.is_narrow() == packet.sort.is_narrow());
-        let full = in_table.count() >= self.capacity[table];
-        let stateless = full || self.now_ns < self.adopting_until_ns[table];
+        let (full, stateless) = self.is_full(packet);
         let adopting = self.now_ns < self.grace_end_ns || stateless;
         let (judgement, met_running) = self.first(packet, adopting, stateless);
         let verdict = self.by_mode(judgement);
@@ -335,7 +387,7 @@ impl Model {
 fn timeout_ns(sort: Sort, flow: &Flow) -> u64 {
     let timeout_ns = match (flow.course, sort) {
         (Course::Stateless, Sort::Udp4 | Sort::Udp6) => TIMEOUTS.udp_ns,
-        (Course::Stateless, Sort::Ping4 | Sort::Unreachable4) => TIMEOUTS.icmp_ns,
+        (Course::Stateless, sort) if sort.is_icmp() => TIMEOUTS.icmp_ns,
         (Course::Stateless, _) => TIMEOUTS.other_ns,
         _ if flow.fins != [false; 2] => TIMEOUTS.tcp_closing_ns,
         (Course::Opening, _) => TIMEOUTS.tcp_opening_ns,

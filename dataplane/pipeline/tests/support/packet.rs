@@ -26,6 +26,8 @@ pub enum Sort {
     Ping4,
     /// Destination unreachable.
     Unreachable4,
+    /// Packet too big.
+    TooBig6,
     /// Protocol 47.
     Gre4,
     /// EtherType 0x8892, PROFINET-RT.
@@ -33,13 +35,14 @@ pub enum Sort {
 }
 
 impl Sort {
-    pub const ALL: [Sort; 8] = [
+    pub const ALL: [Sort; 9] = [
         Sort::Tcp4,
         Sort::Tcp6,
         Sort::Udp4,
         Sort::Udp6,
         Sort::Ping4,
         Sort::Unreachable4,
+        Sort::TooBig6,
         Sort::Gre4,
         Sort::Profinet,
     ];
@@ -48,8 +51,16 @@ impl Sort {
         matches!(self, Sort::Tcp4 | Sort::Tcp6)
     }
 
+    pub fn is_icmp(self) -> bool {
+        matches!(self, Sort::Ping4 | Sort::Unreachable4 | Sort::TooBig6)
+    }
+
+    pub fn is_error(self) -> bool {
+        matches!(self, Sort::Unreachable4 | Sort::TooBig6)
+    }
+
     pub fn is_narrow(self) -> bool {
-        !matches!(self, Sort::Tcp6 | Sort::Udp6 | Sort::Profinet)
+        !matches!(self, Sort::Tcp6 | Sort::Udp6 | Sort::TooBig6 | Sort::Profinet)
     }
 }
 
@@ -66,13 +77,15 @@ pub struct Packet {
     pub flags: u8,
     /// Ping: the answer to the other side's query.
     pub answer: bool,
+    /// Error: the sort of the packet it is about, which its receiver sent between the same ports.
+    pub about: Option<Sort>,
 }
 
 impl Packet {
     /// From host 1 on A, port 40,000, to host 1 on B, port `service`.
     pub fn to_b(sort: Sort, service: u16, flags: u8) -> Self {
         let ports = [40_000, service];
-        Self { sort, from: Side::A, hosts: [1, 1], ports, flags, answer: false }
+        Self { sort, from: Side::A, hosts: [1, 1], ports, flags, answer: false, about: None }
     }
 
     pub fn syn(service: u16) -> Self {
@@ -95,6 +108,27 @@ impl Packet {
     /// The same conversation, sent from the other side.
     pub fn back(self, flags: u8) -> Self {
         Self { from: self.from.other(), flags, ..self }
+    }
+
+    /// The error `sort` of this packet's receiver about it.
+    pub fn error(self, sort: Sort) -> Self {
+        Self { sort, from: self.from.other(), answer: false, about: Some(self.sort), ..self }
+    }
+
+    /// The packet that an error is about.
+    pub fn quoted(&self) -> Option<Self> {
+        let sort = self.about?;
+        Some(Self { sort, from: self.from.other(), flags: 0, answer: false, about: None, ..*self })
+    }
+
+    /// What an error quotes: the IP header and as much of what follows as the standards ask for.
+    fn quotation(&self) -> Vec<u8> {
+        let Some(quoted) = self.quoted() else { return Vec::new() };
+        let mut packet = quoted.frame().split_off(14);
+        if quoted.sort.is_narrow() {
+            packet.truncate(28);
+        }
+        packet
     }
 
     /// The frame on the wire.
@@ -122,7 +156,8 @@ impl Packet {
             Sort::Udp4 => narrow().udp(source, destination),
             Sort::Udp6 => wide().udp(source, destination),
             Sort::Ping4 => narrow().icmp(ping),
-            Sort::Unreachable4 => narrow().icmp(echo(3)),
+            Sort::Unreachable4 => narrow().icmp(echo(3)).payload(self.quotation()),
+            Sort::TooBig6 => wide().icmpv6(echo(2)).payload(self.quotation()),
             Sort::Gre4 => narrow().protocol(47).payload(vec![0; 20]),
             Sort::Profinet => frame.ether_type(0x8892).payload(vec![0; 46]),
         };

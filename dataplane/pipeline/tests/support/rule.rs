@@ -55,7 +55,7 @@ impl Rule {
         let kind = match self.sort {
             Sort::Tcp4 | Sort::Tcp6 => Kind::Tcp,
             Sort::Udp4 | Sort::Udp6 => Kind::Udp,
-            Sort::Ping4 | Sort::Unreachable4 => Kind::Icmp,
+            Sort::Ping4 | Sort::Unreachable4 | Sort::TooBig6 => Kind::Icmp,
             Sort::Gre4 => Kind::OtherIp,
             Sort::Profinet => Kind::NonIp,
         };

@@ -22,13 +22,15 @@ pub fn packet(from: Side) -> impl Strategy<Value = Packet> {
         [port(), port()],
         prop::sample::select(FLAGS.to_vec()),
         any::<bool>(),
+        prop::sample::select(Sort::ALL.to_vec()),
     )
-        .prop_map(move |(sort, hosts, ports, flags, answer)| Packet {
+        .prop_map(move |(sort, hosts, ports, flags, answer, about)| Packet {
             sort,
             from,
             hosts,
             ports,
             flags,
             answer: answer && sort == Sort::Ping4,
+            about: sort.is_error().then_some(about),
         })
 }
