@@ -28,7 +28,7 @@ pub struct Arguments {
     /// What becomes a rule: `record-all` (everything seen), or `evidence` (as the appliance decides; needs days)
     #[arg(long, value_name = "POLICY", default_value = "record-all", value_parser = admission)]
     admission: AdmissionPolicy,
-    /// A supplier's declaration: a port list (CSV: direction,protocol,port[,device][,peer]) or a MUD file (RFC 8520, JSON); what it
+    /// A supplier's declaration: a port list (CSV: direction,protocol,port and if wanted device and peer) or a MUD file (RFC 8520, JSON); what it
     /// covers is admitted, and compared with what was seen
     #[arg(long, value_name = "FILE")]
     declared: Vec<PathBuf>,
