@@ -57,7 +57,7 @@ pub struct PipelineStatus {
 pub struct Judged {
     /// Bytes of all frames.
     pub frame_bytes: u64,
-    /// Every verdict is an [`Verdict::Allow`].
+    /// Every verdict is an [`crate::Verdict::Allow`].
     pub all_allowed: bool,
 }
 
