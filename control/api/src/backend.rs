@@ -11,6 +11,7 @@ use crate::listing::{FlowQuery, Listing, RuleQuery};
 use crate::policy::{Mode, ModeChanged, Rule};
 use crate::status::Status;
 use crate::traffic::{DropCount, Flow};
+use crate::versions::{PolicyAnswer, PolicyRequest};
 
 /// Control as the server sees it.
 ///
@@ -59,6 +60,12 @@ pub trait Backend: Send + Sync + 'static {
     /// [`BackendError::Unavailable`].
     fn drops(&self) -> Result<Vec<DropCount>, BackendError>;
 
+    /// Everything about policy versions. `author` is the user who asks; empty for what changes nothing.
+    ///
+    /// # Errors
+    /// [`BackendError`]; what was in force still is.
+    fn policy(&self, request: PolicyRequest, author: &str) -> Result<PolicyAnswer, BackendError>;
+
     /// Events from now on. Called once, when serving starts, on the server's thread: must not wait. Events that the server is too slow
     /// for are told to clients as lost.
     fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>>;
@@ -80,6 +87,11 @@ pub enum BackendError {
         reason: String,
         /// What to do.
         next_step: String,
+    },
+    /// A policy text has mistakes.
+    InvalidPolicy {
+        /// All of them, one a line, each with place, value, what is allowed.
+        mistakes: String,
     },
     /// The core thread doesn't answer: starting, stopping or hung.
     Unavailable {
@@ -103,6 +115,7 @@ impl fmt::Display for BackendError {
                     known.join(", ")
                 )
             }
+            Self::InvalidPolicy { mistakes } => f.write_str(mistakes),
             Self::Conflict { reason, .. } => f.write_str(reason),
             Self::Unavailable { reason } => write!(f, "control's core doesn't answer: {reason}"),
             Self::Store { reason } => write!(f, "the store failed, nothing was changed: {reason}"),

@@ -24,6 +24,8 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// 408: the request took too long to arrive.
     RequestTimeout,
+    /// 422: the policy text has mistakes; the message has one a line.
+    InvalidPolicy,
     /// 409: the state doesn't allow it now.
     Conflict,
     /// 413: the body is too long.

@@ -33,6 +33,7 @@ mod status;
 mod text;
 mod time;
 mod traffic;
+mod versions;
 
 pub use address::{AddressFilter, AddressFilterError};
 pub use backend::{Backend, BackendError};
@@ -50,6 +51,12 @@ pub use status::{
 pub use text::{printable, thousands, to_json};
 pub use time::Time;
 pub use traffic::{DropCount, Flow, FlowState, Side, Verdict};
+pub use versions::{
+    ALLOW_FOR_S_MAX, Allow, AssertionResult, AuditLine, CONFIRM_WITHIN_S_MAX, Denial, Draft,
+    IsItMe, IslandSwitch, POLICY_BYTES_MAX, PolicyAnswer, PolicyChanged, PolicyDiff, PolicyRequest,
+    PolicyText, PolicyVersion, Proposal, Proposed, RollBack, RuleChange, Step, StepBody,
+    TestResult, TupleAnswer, TupleQuery, VerdictChange,
+};
 
 /// Version of the API: the first part of every path, and the value of the header [`API_VERSION_HEADER`].
 pub const API_VERSION: u32 = 1;

@@ -94,6 +94,8 @@ pub enum Opens {
     Server,
     /// Either.
     Both,
+    /// Nobody: the rule denies.
+    Nobody,
 }
 
 impl Opens {
@@ -104,6 +106,7 @@ impl Opens {
             Self::Client => "client",
             Self::Server => "server",
             Self::Both => "both",
+            Self::Nobody => "nobody",
         }
     }
 }
@@ -152,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_word_for_who_opens_is_the_same_in_json() {
-        for opens in [Opens::Client, Opens::Server, Opens::Both] {
+        for opens in [Opens::Client, Opens::Server, Opens::Both, Opens::Nobody] {
             assert_eq!(serde_json::to_value(opens).unwrap(), opens.name());
         }
     }

@@ -6,7 +6,7 @@ pub const OK: u8 = 0;
 pub const NO: u8 = 1;
 /// The command line is wrong; clap's own code.
 pub const USAGE: u8 = 2;
-/// A configuration or scenario file has mistakes, or doesn't fit this machine.
+/// A configuration, policy or scenario file has mistakes, or doesn't fit this machine.
 pub const CONFIGURATION: u8 = 3;
 /// Control can't be reached.
 pub const UNREACHABLE: u8 = 4;
@@ -25,12 +25,16 @@ pub const PROCESS: u8 = 9;
 /// Every code with its name and meaning.
 pub const CODES: [(u8, &str, &str); 10] = [
     (OK, "ok", "done"),
-    (NO, "no", "there are alarms, and --fail-on-alarm was given"),
+    (
+        NO,
+        "no",
+        "the answer is no: something asserted doesn't hold, or there are alarms and --fail-on-alarm was given",
+    ),
     (USAGE, "usage", "the command line is wrong"),
     (
         CONFIGURATION,
         "configuration",
-        "a configuration or scenario file has mistakes, or doesn't fit this machine",
+        "a configuration, policy or scenario file has mistakes, or doesn't fit this machine",
     ),
     (UNREACHABLE, "unreachable", "control can't be reached: not running, no permission, no answer"),
     (REFUSED, "refused", "control refused the request, or failed at it"),

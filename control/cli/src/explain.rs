@@ -1,7 +1,10 @@
 //! `loadlock explain`: why something is permitted or not, on what evidence, and what would change it.
 
 use clap::{Args, ValueEnum};
-use loadlock_api::{Explanation, ExplanationKind, ExplanationQuery, LIMIT_MAX, Listing, thousands};
+use loadlock_api::{
+    Explanation, ExplanationKind, ExplanationQuery, LIMIT_MAX, Listing, TupleAnswer, TupleQuery,
+    printable, thousands,
+};
 
 use crate::exit;
 use crate::failure::Failure;
@@ -17,14 +20,18 @@ enum About {
     Candidate,
     /// A convicted source, by its address
     Conviction,
+    /// A conversation: `CLIENT SERVER SERVICE`; the rule that decides it, or the nearest ones and what differs
+    Tuple,
 }
 
 impl About {
-    fn kind(self) -> ExplanationKind {
+    /// `None`: a conversation, about which the policy itself is asked.
+    fn kind(self) -> Option<ExplanationKind> {
         match self {
-            Self::Rule => ExplanationKind::Rule,
-            Self::Candidate => ExplanationKind::Candidate,
-            Self::Conviction => ExplanationKind::Conviction,
+            Self::Rule => Some(ExplanationKind::Rule),
+            Self::Candidate => Some(ExplanationKind::Candidate),
+            Self::Conviction => Some(ExplanationKind::Conviction),
+            Self::Tuple => None,
         }
     }
 }
@@ -38,6 +45,12 @@ pub struct Arguments {
     /// Which: a rule's number, words of a candidate such as `10.0.1.11 10.0.2.1 tcp/5000`, a source's address; of candidates and
     /// convictions, nothing for all
     subject: Vec<String>,
+    /// Of a tuple: only this segment
+    #[arg(long, value_name = "NAME")]
+    segment: Option<String>,
+    /// Of a tuple: its VLAN, such as 10 or 10.20 [default: untagged]
+    #[arg(long, value_name = "VLAN")]
+    vlan: Option<String>,
     /// Most explanations
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=i64::from(LIMIT_MAX)))]
     limit: u32,
@@ -53,12 +66,52 @@ impl Arguments {
     /// # Errors
     /// [`Failure::Client`], [`Failure::Settings`], [`Failure::Output`].
     pub fn run(&self) -> Result<u8, Failure> {
+        let Some(kind) = self.about.kind() else { return self.tuple() };
         let subject = self.subject.join(" ");
-        let query = ExplanationQuery { kind: self.about.kind(), subject, limit: self.limit };
+        let query = ExplanationQuery { kind, subject, limit: self.limit };
         let explanations = self.reach.connect()?.explain(&query)?;
         self.output.show(&explanations, render)?;
         Ok(exit::OK)
     }
+
+    fn tuple(&self) -> Result<u8, Failure> {
+        let joints = |text: &String| matches!(text.as_str(), "→" | "->" | ">");
+        let words: Vec<&String> = self.subject.iter().filter(|word| !joints(word)).collect();
+        let [client, server, service] = words.as_slice() else {
+            return Err(Failure::Usage(format!(
+                "explain tuple takes three words, found {}\n    fix: give client, server and service, such as 10.0.1.11 10.0.2.1 tcp/5000.",
+                words.len()
+            )));
+        };
+        let query = TupleQuery {
+            client: (*client).clone(),
+            server: (*server).clone(),
+            service: (*service).clone(),
+            segment: self.segment.clone(),
+            vlan: self.vlan.clone(),
+        };
+        let answers = self.reach.connect()?.explain_tuple(&query)?;
+        self.output.show(&answers, |answers| tuples(answers))?;
+        Ok(exit::OK)
+    }
+}
+
+fn tuples(answers: &[TupleAnswer]) -> String {
+    let mut text = String::new();
+    for answer in answers {
+        let (tuple, why) = (printable(&answer.tuple), printable(&answer.why));
+        text.push_str(&format!(
+            "{tuple} on segment {}: {}\n  why: {why}\n",
+            printable(&answer.segment),
+            answer.verdict
+        ));
+        for (name, lines) in [("near", &answer.nearest), ("next", &answer.next_steps)] {
+            for line in lines {
+                text.push_str(&format!("  {name}: {}\n", printable(line)));
+            }
+        }
+    }
+    text
 }
 
 fn render(explanations: &Listing<Explanation>) -> String {

@@ -39,6 +39,13 @@ pub enum Failure {
     Signals(ctrlc::Error),
     /// The system doesn't tell where this program lies.
     OwnPath(io::Error),
+    /// A file that the verb was given can't be read.
+    Input {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Standard output can't be written.
     Output(io::Error),
 }
@@ -52,6 +59,11 @@ impl Failure {
             {
                 exit::STORE
             }
+            Self::Client(ClientError::Refused { body, .. })
+                if body.code == ErrorCode::InvalidPolicy =>
+            {
+                exit::CONFIGURATION
+            }
             Self::Client(error) if error.is_unreachable() => exit::UNREACHABLE,
             Self::Client(_) => exit::REFUSED,
             Self::Settings(_) | Self::Machine(_) => exit::CONFIGURATION,
@@ -61,6 +73,7 @@ impl Failure {
             Self::Engine(_) | Self::Supervise(_) | Self::Signals(_) | Self::OwnPath(_) => {
                 exit::PROCESS
             }
+            Self::Input { .. } => exit::INPUT,
             Self::Usage(_) => exit::USAGE,
             Self::Generate(GenerateError::Scenario(_)) => exit::CONFIGURATION,
             Self::Generate(GenerateError::NothingToWrite | GenerateError::SplitFraction { .. }) => {
@@ -101,6 +114,11 @@ impl fmt::Display for Failure {
                     "the system doesn't tell where this program lies: {error}\n    fix: mount /proc."
                 )
             }
+            Self::Input { path, source } => write!(
+                f,
+                "can't read {}: {source}\n    fix: name a file that this user may read, or - for standard input.",
+                path.display()
+            ),
             Self::Output(error) => write!(
                 f,
                 "can't write to standard output: {error}\n    fix: check the free space where it goes."

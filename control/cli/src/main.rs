@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+mod allow;
 mod check;
 mod control;
 mod drops;
@@ -24,10 +25,13 @@ mod explain;
 mod failure;
 mod flows;
 mod generate;
+mod isitme;
+mod island;
 mod local_time;
 mod mode;
 mod observe;
 mod output;
+mod policy;
 mod reach;
 mod replay;
 mod rules;
@@ -58,6 +62,14 @@ enum Verb {
     Mode(mode::Arguments),
     /// The rules of the policy in force
     Rules(rules::Arguments),
+    /// Policy versions: propose, approve, apply, roll back, compare, test
+    Policy(policy::Arguments),
+    /// Permit something for a time
+    Allow(allow::Arguments),
+    /// Cut a zone off, or let it back
+    Island(island::Arguments),
+    /// Has Loadlock blocked this device, since when, and why
+    Isitme(isitme::Arguments),
     /// Why something is permitted or not, on what evidence, and what would change it
     Explain(explain::Arguments),
     /// The live conversations
@@ -87,6 +99,10 @@ impl Verb {
             Self::Status(arguments) => arguments.run(),
             Self::Mode(arguments) => arguments.run(),
             Self::Rules(arguments) => arguments.run(),
+            Self::Policy(arguments) => arguments.run(),
+            Self::Allow(arguments) => arguments.run(),
+            Self::Island(arguments) => arguments.run(),
+            Self::Isitme(arguments) => arguments.run(),
             Self::Explain(arguments) => arguments.run(),
             Self::Flows(arguments) => arguments.run(),
             Self::Drops(arguments) => arguments.run(),

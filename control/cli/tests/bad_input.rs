@@ -17,7 +17,7 @@ const DATAPLANE_CODES: [(i32, &str); 3] = [
 ];
 /// Exit codes of `loadlock`, as its help has them.
 const LOADLOCK_CODES: [(i32, &str); 3] = [
-    (3, "a configuration or scenario file has mistakes"),
+    (3, "a configuration, policy or scenario file has mistakes"),
     (7, "the store failed"),
     (9, "couldn't start, or died"),
 ];
@@ -247,6 +247,8 @@ fn a_corrupt_store_stays_as_it_is_and_the_run_ends() {
         *byte = 0x5a;
     }
     fs::write(site.path("loadlock.db"), &store).unwrap();
+    // With its copy beside it the policy would be in force again (`policy.rs`).
+    fs::remove_file(site.path("loadlock.db.in-force")).unwrap();
     refuses(site.control(), 7, &["is damaged", "stays untouched", "restore a backup"]);
     assert_eq!(fs::read(site.path("loadlock.db")).unwrap(), store);
     refuses(site.run(), 9, &["is damaged", "control refused to start with exit code 7"]);

@@ -6,41 +6,66 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use loadlock_api::{
     Backend, BackendError, DropCount, EventLine, Explanation, ExplanationQuery, Flow, FlowQuery,
-    Listing, Mode, ModeChanged, Rule, RuleQuery, Status,
+    IsItMe, Listing, Mode, ModeChanged, PolicyAnswer, PolicyChanged, PolicyRequest, Rule,
+    RuleQuery, Status,
 };
+use loadlock_policy::AddressMatch;
+use loadlock_settings::Settings;
 use tokio::sync::broadcast;
+
+use crate::change::Change;
+use crate::state::State;
+use crate::storage::StoreHandle;
 
 type Reply<T> = Sender<Result<T, BackendError>>;
 
 /// What the API asks the core thread for.
 pub(crate) enum Command {
     Status(Reply<Status>),
-    SetMode { segment: String, mode: Mode, author: String, reply: Reply<ModeChanged> },
+    SetMode {
+        segment: String,
+        mode: Mode,
+        author: String,
+        reply: Reply<ModeChanged>,
+    },
     Rules(RuleQuery, Reply<Listing<Rule>>),
     Explain(ExplanationQuery, Reply<Listing<Explanation>>),
     Flows(FlowQuery, Reply<Listing<Flow>>),
     Drops(Reply<Vec<DropCount>>),
+    /// What is in force, to work with it on another thread.
+    Snapshot(Reply<State>),
+    /// Something that changes what is in force.
+    Change(Change, Reply<PolicyChanged>),
+    /// What was denied of these addresses.
+    Denials(Vec<AddressMatch>, String, Reply<IsItMe>),
 }
 
 /// The API's end.
 pub(crate) struct CoreBackend {
     commands: Sender<Command>,
+    pub(crate) store: StoreHandle,
+    pub(crate) settings: Settings,
     events: broadcast::Sender<Arc<EventLine>>,
 }
 
 /// Both ends of the way.
 pub(crate) fn channel(
     events: broadcast::Sender<Arc<EventLine>>,
+    store: StoreHandle,
+    settings: Settings,
 ) -> (CoreBackend, Receiver<Command>) {
     let (commands, inbox) = unbounded();
-    (CoreBackend { commands, events }, inbox)
+    (CoreBackend { commands, store, settings, events }, inbox)
 }
 
 /// The server gives up after ten seconds; the answer to a request nobody waits for any more is thrown away.
 const PATIENCE: Duration = Duration::from_secs(9);
 
 impl CoreBackend {
-    fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, BackendError> {
+    pub(crate) fn ask<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<T, BackendError> {
         let (reply, answer) = bounded(1);
         let unavailable = |reason: &str| BackendError::Unavailable { reason: reason.to_owned() };
         self.commands.send(command(reply)).map_err(|_| unavailable("it has ended"))?;
@@ -81,6 +106,10 @@ impl Backend for CoreBackend {
 
     fn drops(&self) -> Result<Vec<DropCount>, BackendError> {
         self.ask(Command::Drops)
+    }
+
+    fn policy(&self, request: PolicyRequest, author: &str) -> Result<PolicyAnswer, BackendError> {
+        self.answer(request, author)
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>> {

@@ -11,10 +11,12 @@ use loadlock_learn::{
     AdmissionSettings, Answers, Decisions, EvidenceChanges, LearnLimits, Learner,
 };
 use loadlock_settings::Settings;
-use loadlock_store::Cursor;
+use loadlock_store::{Cursor, Store};
 use tokio::sync::broadcast;
 
 use crate::backend::Command;
+use crate::change::Deadline;
+use crate::denials::DenialLog;
 use crate::error::EngineError;
 use crate::lines::{event_line, flow};
 use crate::live::LiveView;
@@ -37,14 +39,19 @@ pub(crate) struct Core {
     pub storage: Storage,
     events: broadcast::Sender<Arc<EventLine>>,
     /// The learner's revision that is in `state`.
-    learned_revision: u64,
+    pub(crate) learned_revision: u64,
     version_due: Instant,
-    publish_due: Option<Instant>,
+    pub(crate) publish_due: Option<Instant>,
     attach_due: Instant,
     attach_error: Option<String>,
     save_due: Instant,
     events_unsaved: u64,
     saving: Option<EvidenceChanges>,
+    /// The version in force must be confirmed until then.
+    pub pending: Option<Deadline>,
+    pub denials: DenialLog,
+    /// When a right ends next, ns since 1970; 0: to be looked at.
+    pub expiry_ns: Option<u64>,
     stored_cursors: Vec<Cursor>,
 }
 
@@ -81,19 +88,20 @@ impl Core {
                 unread + restored.refused
             ));
         }
-        let state = match &storage.latest {
-            Some(version) => State::of(version, &settings)?,
+        let in_force = storage.in_force.take();
+        let pending = in_force.as_ref().and_then(|in_force| in_force.pending);
+        let state = match in_force {
+            Some(in_force) => State::of(&in_force.version, &settings)?,
             None => {
                 let state = State::configured(&settings);
-                let version = state.to_version(&settings, now_ns(), "configuration", "first start");
-                State { number: storage.append(version)?, ..state }
+                let version =
+                    state.to_version(&settings, now_ns(), "configuration", "first start", "");
+                let number = storage.with(move |store| store.append_version(&version))?;
+                State { number, ..state }
             }
         };
-        if let Some(newest) = storage.damaged.first() {
-            last_error = Some(format!(
-                "policy version {newest} in the store is damaged; version {} is in force instead",
-                state.number
-            ));
+        for alarm in &storage.alarms {
+            tracing::error!("{alarm}");
         }
         let now = Instant::now();
         Ok(Self {
@@ -119,6 +127,10 @@ impl Core {
             save_due: now,
             events_unsaved: 0,
             saving: None,
+            pending: pending.map(|pending| Deadline::of(pending, now, now_ns())),
+            denials: DenialLog::new(now_ns()),
+            // Some may have ended while no control ran.
+            expiry_ns: Some(0),
         })
     }
 
@@ -146,6 +158,8 @@ impl Core {
             self.conclude(&saved, now);
         }
         self.save_if_due(now);
+        self.revert_if_due(now);
+        self.expire_if_due();
         self.version_if_due(now);
         self.publish_if_due(now);
         drained > 0
@@ -218,6 +232,7 @@ impl Core {
     fn observe(&mut self, event: &Event) {
         self.events_received += 1;
         self.live.observe(event);
+        self.denials.observe(event);
         let segment = event.key.tail().segment().index();
         let learning = self.state.modes.get(segment) == Some(&Mode::Learn);
         let denial = matches!(event.kind, EventKind::Denied(_));
@@ -278,27 +293,34 @@ impl Core {
         }
     }
 
-    fn fail(&mut self, error: String) {
+    pub(crate) fn fail(&mut self, error: String) {
         tracing::error!("{error}");
         self.last_error = Some(error);
     }
 
     /// Makes a version of what was learned since the last.
     fn version_if_due(&mut self, now: Instant) {
-        let learning = self.state.modes.contains(&Mode::Learn);
+        // While a version waits for its confirmation, nothing may follow it.
+        let learning = self.state.modes.contains(&Mode::Learn) && self.pending.is_none();
         if !learning || now < self.version_due || self.learner.revision() == self.learned_revision {
             return;
         }
         self.version_due = now + self.settings.control.version_interval;
         let modes = self.state.modes.clone();
-        if let Err(error) = self.make_version(modes, "learning", "learned conversations") {
+        if let Err(error) = self.make_version(modes, "learning", "learned conversations", false) {
             self.fail(error);
         }
     }
 
     /// Appends a version with what has been learned and these modes, unless nothing changes, and makes it due for publication.
     /// The text says why it can't be done; the state is then as before.
-    fn make_version(&mut self, modes: Vec<Mode>, author: &str, reason: &str) -> Result<(), String> {
+    fn make_version(
+        &mut self,
+        modes: Vec<Mode>,
+        author: &str,
+        reason: &str,
+        by_person: bool,
+    ) -> Result<(), String> {
         let revision = self.learner.revision();
         let decisions = self.decide();
         let learned = self.learner.policy_of(&decisions).map_err(|errors| errors.to_string())?;
@@ -307,14 +329,19 @@ impl Core {
             .state
             .policy
             .with_learned(&learned, is_learning)
+            .and_then(|policy| self.state.document.cut_from(policy))
             .map_err(|errors| errors.to_string())?;
-        if policy == self.state.policy && modes == self.state.modes {
+        if policy == *self.state.policy && modes == self.state.modes {
             self.learned_revision = revision;
             return Ok(());
         }
-        let new = State { policy, modes, ..self.state.clone() };
-        let version = new.to_version(&self.settings, now_ns(), author, reason);
-        let number = self.storage.append(version).map_err(|error| error.to_string())?;
+        let new = State { policy: Arc::new(policy), modes, ..self.state.clone() };
+        let version = new.to_version(&self.settings, now_ns(), author, reason, "");
+        let append = move |store: &mut Store| match by_person {
+            true => store.append_applied(&version),
+            false => store.append_version(&version),
+        };
+        let number = self.storage.with(append).map_err(|error| error.to_string())?;
         tracing::info!(
             version = number.0,
             author,
@@ -381,6 +408,11 @@ impl Core {
                 let result = self.set_mode(&segment, mode.into(), &author);
                 drop(reply.send(result));
             }
+            Command::Snapshot(reply) => drop(reply.send(Ok(self.state.clone()))),
+            Command::Change(change, reply) => drop(reply.send(self.change(change))),
+            Command::Denials(addresses, device, reply) => {
+                drop(reply.send(Ok(self.is_it_me(&addresses, device))));
+            }
             Command::Rules(query, reply) => {
                 let known = |name: &String| {
                     self.settings.segments.iter().any(|segment| segment.name.as_str() == name)
@@ -435,12 +467,12 @@ impl Core {
         let at = position.ok_or_else(|| self.unknown_segment(segment))?;
         let previous = self.state.modes[at];
         if previous != mode {
-            let deadline = Instant::now() + Duration::from_secs(1);
-            while self.drain() > 0 && Instant::now() < deadline {}
+            self.refuse_while_pending()?;
+            self.drain_for_change();
             let mut modes = self.state.modes.clone();
             modes[at] = mode;
             let reason = format!("mode of {segment}: {} to {}", previous.name(), mode.name());
-            self.make_version(modes, author, &reason)
+            self.make_version(modes, author, &reason, true)
                 .map_err(|reason| BackendError::Store { reason })?;
             self.wait_for_workers()?;
         }
@@ -453,8 +485,14 @@ impl Core {
         })
     }
 
+    /// Takes what was seen under the policy in force, so that it is judged by that.
+    pub(crate) fn drain_for_change(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while self.drain() > 0 && Instant::now() < deadline {}
+    }
+
     /// Publishes what is due and waits until every worker that is online judges by it.
-    fn wait_for_workers(&mut self) -> Result<(), loadlock_api::BackendError> {
+    pub(crate) fn wait_for_workers(&mut self) -> Result<(), loadlock_api::BackendError> {
         let deadline = Instant::now() + Duration::from_secs(2);
         loop {
             self.publish_if_due(Instant::now());

@@ -17,8 +17,11 @@
 
 #![forbid(unsafe_code)]
 
+mod answers;
 mod backend;
+mod change;
 mod core;
+mod denials;
 mod error;
 mod explain;
 mod lines;
@@ -47,7 +50,7 @@ const EVENTS_KEPT: usize = 16_384;
 pub fn run(settings: &Settings, stop: &Arc<AtomicBool>) -> Result<(), EngineError> {
     let storage = storage::Storage::open(&settings.control.store)?;
     let (events, _) = broadcast::channel(EVENTS_KEPT);
-    let (backend, commands) = backend::channel(events.clone());
+    let (backend, commands) = backend::channel(events.clone(), storage.handle(), settings.clone());
     let core = core::Core::new(settings.clone(), storage, events)?;
     let stop_core = stop.clone();
     let core_id = usize::from(settings.control.core.0);

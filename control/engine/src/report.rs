@@ -31,6 +31,8 @@ impl Core {
             alarms: Vec::new(),
         };
         status.alarms = status.find_alarms();
+        status.alarms.extend(self.storage.alarms.iter().map(|alarm| format!("store: {alarm}")));
+        status.alarms.extend(self.pending_alarm());
         status
     }
 
@@ -143,6 +145,7 @@ impl Core {
                     PolicyOpens::Client => Opens::Client,
                     PolicyOpens::Server => Opens::Server,
                     PolicyOpens::Both => Opens::Both,
+                    PolicyOpens::Nobody => Opens::Nobody,
                 },
                 midstream: parts.midstream,
                 reason: parts.reason.to_string(),

@@ -1,17 +1,22 @@
 //! The policy that control stands for: rules and modes of one stored version.
 
+use std::sync::Arc;
+
 use loadlock_exchange::{Mode, PolicyImage, seed};
-use loadlock_policy::{Policy, PolicyFile, SegmentDefinition};
+use loadlock_policy::{Document, Policy, PolicyFile, SegmentDefinition};
 use loadlock_settings::Settings;
 use loadlock_store::{NewVersion, SegmentMode, Version, VersionNumber};
 
 use crate::error::EngineError;
 
-/// A version in working form.
+/// A version in working form. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub number: VersionNumber,
-    pub policy: Policy,
+    /// All rules.
+    pub policy: Arc<Policy>,
+    /// What people wrote.
+    pub document: Arc<Document>,
     /// In the order of the configured segments.
     pub modes: Vec<Mode>,
 }
@@ -20,21 +25,24 @@ impl State {
     /// Reads a stored version. Segments that it doesn't know have the configured mode.
     pub fn of(version: &Version, settings: &Settings) -> Result<Self, EngineError> {
         let place = format!("policy version {}", version.number);
-        let policy = PolicyFile::parse(&version.content.rules, &place)
-            .map_err(|errors| EngineError::StoredPolicy { version: version.number, errors })?;
+        let unread = |errors| EngineError::StoredPolicy { version: version.number, errors };
+        let policy = Arc::new(PolicyFile::parse(&version.content.rules, &place).map_err(unread)?);
+        let document = Document::parse(&version.content.source, &place).map_err(unread)?;
         let stored = &version.content.modes;
         let modes = settings.segments.iter().map(|segment| {
             let of_segment = stored.iter().find(|mode| mode.segment == segment.name.as_str());
             of_segment.and_then(|mode| Mode::from_name(&mode.mode)).unwrap_or(segment.mode)
         });
-        Ok(Self { number: version.number, policy, modes: modes.collect() })
+        let document = Arc::new(document);
+        Ok(Self { number: version.number, policy, document, modes: modes.collect() })
     }
 
     /// What is in force before anything was stored: the configured modes, no rule.
     pub fn configured(settings: &Settings) -> Self {
         Self {
             number: VersionNumber(0),
-            policy: Policy::default(),
+            policy: Arc::default(),
+            document: Arc::default(),
             modes: settings.segments.iter().map(|segment| segment.mode).collect(),
         }
     }
@@ -46,18 +54,21 @@ impl State {
         now_ns: u64,
         author: &str,
         reason: &str,
+        ticket: &str,
     ) -> NewVersion {
         let modes = settings.segments.iter().zip(&self.modes);
         NewVersion {
             created_ns: now_ns,
             author: author.to_owned(),
             reason: reason.to_owned(),
+            ticket: ticket.to_owned(),
             modes: modes
                 .map(|(segment, mode)| SegmentMode {
                     segment: segment.name.to_string(),
                     mode: mode.name().to_owned(),
                 })
                 .collect(),
+            source: self.document.text().to_owned(),
             rules: self.policy.to_toml(),
         }
     }

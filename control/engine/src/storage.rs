@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
-use loadlock_store::{Cursor, EvidenceRow, NewVersion, Store, StoreError, Version, VersionNumber};
+use loadlock_store::{Cursor, EvidenceRow, InForce, Opened, Store, StoreError};
 
 use crate::error::EngineError;
 
@@ -23,17 +23,46 @@ pub(crate) struct Saved {
 
 enum Request {
     Save(Batch),
-    Append(NewVersion, Sender<Result<VersionNumber, StoreError>>),
+    /// Anything else; it answers by itself.
+    Work(Box<dyn FnOnce(&mut Store) + Send>),
+    End,
+}
+
+/// A way to the store for any thread.
+#[derive(Clone)]
+pub(crate) struct StoreHandle {
+    requests: Sender<Request>,
+    path: PathBuf,
+}
+
+impl StoreHandle {
+    /// Has the store's thread do something, and waits for what comes of it; a change is then on disk.
+    pub fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = bounded(1);
+        let work = move |store: &mut Store| drop(reply.send(work(store)));
+        // It fails only when the thread has ended, which the answer's absence tells.
+        let _ = self.requests.send(Request::Work(Box::new(work)));
+        answer.recv().unwrap_or_else(|_| {
+            Err(StoreError::Io {
+                what: "reach the thread that writes",
+                path: self.path.clone(),
+                source: std::io::Error::other("it has ended"),
+            })
+        })
+    }
 }
 
 /// The store's thread, and what was in the store when it was opened.
 pub(crate) struct Storage {
-    requests: Option<Sender<Request>>,
+    handle: StoreHandle,
     saved: Receiver<Saved>,
     thread: Option<JoinHandle<()>>,
-    pub path: PathBuf,
-    pub latest: Option<Version>,
-    pub damaged: Vec<VersionNumber>,
+    pub in_force: Option<InForce>,
+    /// What somebody has to know about the store.
+    pub alarms: Vec<String>,
     pub evidence: Vec<EvidenceRow>,
     pub cursors: Vec<Cursor>,
 }
@@ -41,11 +70,7 @@ pub(crate) struct Storage {
 impl Storage {
     /// Opens the store and starts its thread.
     pub fn open(path: &Path) -> Result<Self, EngineError> {
-        let store = Store::open(path)?;
-        let (latest, damaged) = match store.latest_version()? {
-            Some((version, damaged)) => (Some(version), damaged),
-            None => (None, Vec::new()),
-        };
+        let Opened { store, in_force, alarms } = loadlock_store::open(path, crate::core::now_ns())?;
         let evidence = store.load_evidence()?;
         let cursors = store.cursors()?;
         let (requests, inbox) = unbounded();
@@ -55,12 +80,11 @@ impl Storage {
             .spawn(move || work(store, &inbox, &done))
             .map_err(EngineError::Thread)?;
         Ok(Self {
-            requests: Some(requests),
+            handle: StoreHandle { requests, path: path.to_owned() },
             saved,
             thread: Some(thread),
-            path: path.to_owned(),
-            latest,
-            damaged,
+            in_force,
+            alarms,
             evidence,
             cursors,
         })
@@ -68,7 +92,8 @@ impl Storage {
 
     /// Hands a batch over; doesn't wait. The caller keeps to one at a time.
     pub fn save(&self, batch: Batch) {
-        self.send(Request::Save(batch));
+        // It fails only when the thread has ended, which the missing answer tells.
+        let _ = self.handle.requests.send(Request::Save(batch));
     }
 
     /// What became of a batch handed over before, if it is known yet.
@@ -81,30 +106,23 @@ impl Storage {
         self.saved.recv().ok()
     }
 
-    /// Appends a version and waits until it is on disk.
-    pub fn append(&self, version: NewVersion) -> Result<VersionNumber, StoreError> {
-        let (reply, answer) = bounded(1);
-        self.send(Request::Append(version, reply));
-        answer.recv().unwrap_or_else(|_| {
-            Err(StoreError::Io {
-                what: "reach the thread that writes",
-                path: self.path.clone(),
-                source: std::io::Error::other("it has ended"),
-            })
-        })
+    /// A way to the store for other threads.
+    pub fn handle(&self) -> StoreHandle {
+        self.handle.clone()
     }
 
-    fn send(&self, request: Request) {
-        if let Some(requests) = &self.requests {
-            // It fails only when the thread has ended, which the answer's absence tells.
-            let _ = requests.send(request);
-        }
+    /// See [`StoreHandle::with`].
+    pub fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.handle.with(work)
     }
 }
 
 impl Drop for Storage {
     fn drop(&mut self) {
-        self.requests = None;
+        let _ = self.handle.requests.send(Request::End);
         if let Some(thread) = self.thread.take() {
             // A panic there has been printed; nothing is left to be done about it.
             let _ = thread.join();
@@ -121,11 +139,8 @@ fn work(mut store: Store, inbox: &Receiver<Request>, done: &Sender<Saved>) {
                     return;
                 }
             }
-            Request::Append(version, reply) => {
-                if reply.send(store.append_version(&version)).is_err() {
-                    return;
-                }
-            }
+            Request::Work(work) => work(&mut store),
+            Request::End => return,
         }
     }
 }

@@ -12,13 +12,20 @@ use crate::vlan::VlanMatch;
 /// An entry of the allowlist without segment, rule and options. Parts that its shape leaves open are zero, so that two
 /// blocks are equal exactly if they have the same key in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Block {
+pub struct Block {
+    /// Which parts count.
     pub shape: Shape,
+    /// The client's side.
     pub client_side: Side,
+    /// The client's address.
     pub client: Network,
+    /// The server's address.
     pub server: Network,
+    /// First value of the server's service field.
     pub service: u16,
+    /// VLANs; untagged where they don't count.
     pub vlans: VlanStack,
+    /// Kind of key.
     pub kind: Kind,
 }
 
@@ -32,7 +39,7 @@ enum Family {
 
 impl Rule {
     /// Calls `each` with every block of the rule: at most 2 sides × 2 families × 30 ranges of ports, mostly one.
-    pub(crate) fn each_block(&self, mut each: impl FnMut(Block)) {
+    pub fn each_block(&self, mut each: impl FnMut(Block)) {
         let families = self.families();
         let service = self.parts().service;
         let candidates = [

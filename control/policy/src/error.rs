@@ -73,6 +73,22 @@ pub enum Problem {
     },
     /// A SNAP service with two open ends: the table couldn't tell its OUI from others.
     SnapOpen,
+    /// A name that nothing has.
+    UnknownName {
+        /// Of which kind: `device`, `role`, `zone`, `service`.
+        what: &'static str,
+        /// The name.
+        found: String,
+        /// The name nearest in spelling.
+        nearest: Option<String>,
+    },
+    /// Two things with one name, or devices with one address.
+    NameTwice {
+        /// The name.
+        name: String,
+        /// Line of the first.
+        first_line: usize,
+    },
     /// Two rules with one id.
     IdTwice {
         /// The id.
@@ -135,6 +151,15 @@ impl fmt::Display for Problem {
             Self::SnapOpen => f.write_str(
                 "client and server are both \"any\", which can't be held to one OUI; name one end by its MAC address",
             ),
+            Self::UnknownName { what, found, nearest: Some(nearest) } => {
+                write!(f, "there is no {what} {found:?}; did you mean {nearest:?}?")
+            }
+            Self::UnknownName { what, found, nearest: None } => {
+                write!(f, "there is no {what} {found:?}; write it first, as a section of this file")
+            }
+            Self::NameTwice { name, first_line } => {
+                write!(f, "is {name:?} a second time, the first is on line {first_line}; give each its own")
+            }
             Self::IdTwice { id, first_rule, first_line } => {
                 write!(f, "is {id}, which rule[#{first_rule}]{} has; ", on_line(*first_line))?;
                 f.write_str("take another, or leave it out to have one given")
@@ -187,6 +212,12 @@ impl fmt::Display for PolicyError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyErrors {
     errors: Vec<PolicyError>,
+}
+
+impl From<PolicyError> for PolicyErrors {
+    fn from(error: PolicyError) -> Self {
+        Self { errors: vec![error] }
+    }
 }
 
 impl PolicyErrors {

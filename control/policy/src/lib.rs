@@ -19,7 +19,10 @@
 
 mod address;
 mod block;
+mod canonical;
 mod compile;
+mod diff;
+mod document;
 mod error;
 mod file;
 mod merge;
@@ -33,7 +36,10 @@ mod vlan;
 mod write;
 
 pub use address::{AddressMatch, Prefix};
+pub use block::Block;
 pub use compile::{PolicyCompileError, SegmentDefinition, UnknownSegment};
+pub use diff::{Difference, permits_all_of};
+pub use document::{Assertion, Device, Document, Island, Permit, Refusal, Space, Zone};
 pub use error::{PolicyError, PolicyErrors, Problem, Refused};
 pub use file::{FILE_FORMAT, PolicyFile, RuleFile, VlanFile};
 pub use policy::{Policy, PolicyHash};

@@ -13,9 +13,10 @@ use crate::service::Service;
 use crate::vlan::VlanMatch;
 
 /// What a rule is about, without number, text and options.
-type Subject<'a> = (&'a str, VlanMatch, AddressMatch, Option<Side>, AddressMatch, Service);
+pub(crate) type Subject<'a> =
+    (&'a str, VlanMatch, AddressMatch, Option<Side>, AddressMatch, Service);
 
-fn subject(rule: &Rule) -> Subject<'_> {
+pub(crate) fn subject(rule: &Rule) -> Subject<'_> {
     let RuleParts { segment, vlans, client, client_side, server, service, .. } = rule.parts();
     (segment, *vlans, *client, *client_side, *server, *service)
 }
@@ -23,7 +24,8 @@ fn subject(rule: &Rule) -> Subject<'_> {
 /// Start of the reason of every rule that the learner makes.
 const LEARNED: &str = "learned";
 
-fn is_learned(rule: &Rule) -> bool {
+/// True for a rule that the learner made.
+pub(crate) fn is_learned(rule: &Rule) -> bool {
     rule.parts().owner.is_none() && rule.parts().reason.starts_with(LEARNED)
 }
 

@@ -4,11 +4,15 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::{PolicyErrors, Problem};
-use crate::file::{FILE_FORMAT, RuleFile, VlanFile};
+use crate::file::{FILE_FORMAT, PolicyFile, RuleFile, VlanFile};
 use crate::policy::Policy;
 use crate::validate::{self, Findings, Places};
 
 const FILE_KEYS: &[&str] = &["format", "rule"];
+const DOCUMENT_KEYS: &[&str] = &[
+    "format", "learned", "device", "zone", "service", "permit", "deny", "hold", "island", "assert",
+    "rule",
+];
 const RULE_KEYS: &[&str] = &[
     "id",
     "segment",
@@ -27,7 +31,7 @@ const RULE_KEYS: &[&str] = &[
 const LIKENESS_MIN: f64 = 0.5;
 
 /// Byte offsets of each rule's header and keys; turned into lines only for messages.
-struct TextPlaces<'a> {
+pub(crate) struct TextPlaces<'a> {
     text: &'a str,
     line_starts: std::cell::OnceCell<Vec<usize>>,
     rules: Vec<RuleOffsets>,
@@ -39,7 +43,7 @@ struct RuleOffsets {
 }
 
 impl TextPlaces<'_> {
-    fn line_of(&self, offset: usize) -> usize {
+    pub(crate) fn line_of(&self, offset: usize) -> usize {
         let starts = self.line_starts.get_or_init(|| {
             let newlines = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
             newlines.map(|(at, _)| at + 1).collect()
@@ -57,10 +61,30 @@ impl Places for TextPlaces<'_> {
     }
 }
 
-type TextFindings<'a> = Findings<'a, TextPlaces<'a>>;
+pub(crate) type TextFindings<'a> = Findings<'a, TextPlaces<'a>>;
 
 /// [`crate::PolicyFile::parse`].
 pub(crate) fn parse(text: &str, place: &str) -> Result<Policy, PolicyErrors> {
+    if let Some(rules) = crate::canonical::read(text) {
+        // Only what has no mistake is taken on the short way, so that messages have their lines.
+        let quick = validate::without_lines(PolicyFile { format: FILE_FORMAT, rule: rules }, place);
+        if quick.is_ok() {
+            return quick;
+        }
+    }
+    with_table(text, place, |table, mut findings| {
+        refuse_unknown_keys(table, FILE_KEYS, &mut findings);
+        let rules = rules(table, &mut findings);
+        validate::policy(rules, findings)
+    })
+}
+
+/// Parses a text, and hands its table over with room for mistakes.
+pub(crate) fn with_table<T>(
+    text: &str,
+    place: &str,
+    read: impl FnOnce(&DeTable<'_>, TextFindings<'_>) -> Result<T, PolicyErrors>,
+) -> Result<T, PolicyErrors> {
     let line_starts = std::cell::OnceCell::new();
     let mut findings = Findings::new(place, TextPlaces { text, line_starts, rules: Vec::new() });
     let (document, errors) = DeTable::parse_recoverable(text);
@@ -72,18 +96,45 @@ pub(crate) fn parse(text: &str, place: &str) -> Result<Policy, PolicyErrors> {
     if let Some(errors) = PolicyErrors::from_list(std::mem::take(&mut findings.errors)) {
         return Err(errors);
     }
-    let rules = read_file(document.get_ref(), &mut findings);
-    validate::policy(rules, findings)
+    read(document.get_ref(), findings)
 }
 
-fn read_file(document: &DeTable<'_>, findings: &mut TextFindings<'_>) -> Vec<RuleFile> {
-    for (key, _) in document.iter().filter(|(key, _)| !FILE_KEYS.contains(&key.get_ref().as_ref()))
-    {
+fn refuse_unknown_keys(
+    document: &DeTable<'_>,
+    known: &'static [&'static str],
+    findings: &mut TextFindings<'_>,
+) {
+    for (key, _) in document.iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())) {
         let line = Some(findings.places.line_of(key.span().start));
         let name = validate::excerpt(key.get_ref());
-        let nearest = nearest(key.get_ref(), FILE_KEYS);
-        findings.report_file(line, &name, Problem::UnknownKey { nearest, known: FILE_KEYS });
+        let nearest = nearest(key.get_ref(), known);
+        findings.report_file(line, &name, Problem::UnknownKey { nearest, known });
     }
+}
+
+/// True if a document lists all rules itself. Reports keys that a document doesn't have.
+pub(crate) fn learned_is_listed(document: &DeTable<'_>, findings: &mut TextFindings<'_>) -> bool {
+    refuse_unknown_keys(document, DOCUMENT_KEYS, findings);
+    let Some(value) = document.get("learned") else { return false };
+    match value.get_ref().as_str() {
+        Some("keep") => false,
+        Some("listed") => true,
+        other => {
+            let line = Some(findings.places.line_of(value.span().start));
+            let found = validate::excerpt(other.unwrap_or(value.get_ref().type_str()));
+            let allowed = "\"keep\" (what was learned stays) or \"listed\" (only the learned rules of this file stay)";
+            findings.report_file(
+                line,
+                "learned",
+                Problem::NotAllowed { found, allowed, instead: None },
+            );
+            false
+        }
+    }
+}
+
+/// Format and rules of a file.
+pub(crate) fn rules(document: &DeTable<'_>, findings: &mut TextFindings<'_>) -> Vec<RuleFile> {
     match document.get("format") {
         None => findings.report_file(None, "format", Problem::Format { found: None }),
         Some(value) if integer(value) != Some(FILE_FORMAT) => {
@@ -183,12 +234,12 @@ fn assign(
     Ok(())
 }
 
-fn integer(value: &Spanned<DeValue<'_>>) -> Option<i64> {
+pub(crate) fn integer(value: &Spanned<DeValue<'_>>) -> Option<i64> {
     let integer = value.get_ref().as_integer()?;
     i64::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
-fn nearest(found: &str, known: &'static [&'static str]) -> Option<&'static str> {
+pub(crate) fn nearest(found: &str, known: &'static [&'static str]) -> Option<&'static str> {
     // A long key resembles nothing, and comparing it would take quadratic time.
     let found = (found.len() <= 64).then(|| found.to_lowercase())?;
     let likeness = |known| strsim::normalized_damerau_levenshtein(&found, known);

@@ -24,10 +24,12 @@ pub enum Opens {
     Server,
     /// Either.
     Both,
+    /// Nobody: the rule cuts a hole into more general ones.
+    Nobody,
 }
 
 impl Opens {
-    pub(crate) const ALL: [Self; 3] = [Self::Client, Self::Server, Self::Both];
+    pub(crate) const ALL: [Self; 4] = [Self::Client, Self::Server, Self::Both, Self::Nobody];
 
     /// The name in files, API and documents.
     #[must_use]
@@ -36,6 +38,7 @@ impl Opens {
             Self::Client => "client",
             Self::Server => "server",
             Self::Both => "both",
+            Self::Nobody => "nobody",
         }
     }
 }
@@ -67,7 +70,8 @@ pub struct RuleParts {
     pub owner: Option<Arc<str>>,
 }
 
-/// A rule whose addresses, service and texts fit together. It permits conversations, and can't deny any.
+/// A rule whose addresses, service and texts fit together. It permits conversations; with [`Opens::Nobody`] it takes them out of
+/// what more general rules permit.
 ///
 /// Where several rules match a conversation, the most specific one decides alone: it isn't widened by a more general
 /// one that lets the other end open too.
@@ -93,6 +97,16 @@ impl Rule {
         check_text(&parts.reason).map_err(|problem| ("reason", problem))?;
         if let Some(owner) = &parts.owner {
             check_text(owner).map_err(|problem| ("owner", problem))?;
+        }
+        if parts.opens == Opens::Nobody && parts.midstream {
+            return Err((
+                "midstream",
+                Problem::NotAllowed {
+                    found: "true".to_owned(),
+                    allowed: "false, because nobody opens what the rule is about",
+                    instead: None,
+                },
+            ));
         }
         check_segment(&parts.segment).map_err(|problem| ("segment", problem))?;
         check_address(parts.client, parts.service).map_err(|problem| ("client", problem))?;
@@ -132,8 +146,8 @@ impl Rule {
     #[must_use]
     pub fn options(&self) -> RuleOptions {
         RuleOptions {
-            client_opens: self.parts.opens != Opens::Server,
-            server_opens: self.parts.opens != Opens::Client,
+            client_opens: matches!(self.parts.opens, Opens::Client | Opens::Both),
+            server_opens: matches!(self.parts.opens, Opens::Server | Opens::Both),
             midstream: self.parts.midstream,
         }
     }
@@ -194,7 +208,7 @@ fn check_address(address: AddressMatch, service: Service) -> Result<(), Problem>
 }
 
 /// Refuses a text that is blank, too long, or would move a terminal's cursor.
-fn check_text(text: &str) -> Result<(), Problem> {
+pub(crate) fn check_text(text: &str) -> Result<(), Problem> {
     let length = text.chars().count();
     let fits = length <= REASON_CHARACTERS_MAX && !text.trim().is_empty();
     if fits && !text.chars().any(char::is_control) {
@@ -208,7 +222,7 @@ fn check_text(text: &str) -> Result<(), Problem> {
 }
 
 /// The same names as in the configuration.
-fn check_segment(name: &str) -> Result<(), Problem> {
+pub(crate) fn check_segment(name: &str) -> Result<(), Problem> {
     let plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     if (1..=32).contains(&name.len()) && name.bytes().all(plain) {
         return Ok(());
@@ -240,6 +254,7 @@ impl fmt::Display for Words<'_> {
             Opens::Client => {}
             Opens::Server => f.write_str(", opened by the server")?,
             Opens::Both => f.write_str(", opened by either")?,
+            Opens::Nobody => f.write_str(": denied")?,
         }
         f.write_str(if parts.midstream { ", also met running" } else { "" })
     }

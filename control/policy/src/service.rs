@@ -34,7 +34,8 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    const ALL: [Self; 9] = [
+    /// Every protocol.
+    pub const ALL: [Self; 9] = [
         Self::Tcp,
         Self::Udp,
         Self::Icmp,
@@ -151,6 +152,25 @@ impl Service {
         self.oui
     }
 
+    /// What is in both.
+    #[must_use]
+    pub fn common(self, other: Self) -> Option<Self> {
+        let same = (self.protocol, self.oui) == (other.protocol, other.oui);
+        let (first, last) = (self.first.max(other.first), self.last.min(other.last));
+        (same && first <= last).then_some(Self { first, last, ..self })
+    }
+
+    /// Everything of a protocol; `None` for SNAP, whose services are an OUI's.
+    #[must_use]
+    pub fn all_of(protocol: Protocol) -> Option<Self> {
+        (protocol != Protocol::Snap).then_some(Self {
+            protocol,
+            oui: [0; 3],
+            first: 0,
+            last: u16::MAX,
+        })
+    }
+
     /// The service of a conversation whose server is `server`, exactly; `None` for a key that no frame has.
     #[must_use]
     pub fn of_key(kind: Kind, server: Network, service: u16) -> Option<Self> {
@@ -209,7 +229,7 @@ impl Service {
 
     /// Calls `each` with the first value and the prefix length of every aligned block of the range, from the lowest;
     /// at most 30, one for all but port ranges.
-    pub(crate) fn each_block(self, mut each: impl FnMut(u16, u8)) {
+    pub fn each_block(self, mut each: impl FnMut(u16, u8)) {
         let mut at = u32::from(self.first);
         let end = u32::from(self.last) + 1;
         while at < end {

@@ -302,7 +302,8 @@ fn side_from_name(name: &str) -> Result<Option<Side>, Refused> {
 }
 
 fn opens_from_name(name: &str) -> Result<Opens, Refused> {
-    let refused = Refused { allowed: "\"client\", \"server\" or \"both\"", instead: None };
+    let allowed = "\"client\", \"server\", \"both\" or \"nobody\"";
+    let refused = Refused { allowed, instead: None };
     Opens::ALL.into_iter().find(|opens| opens.name() == name).ok_or(refused)
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::audit::Action;
+use crate::lifecycle::VersionState;
 use crate::open::SCHEMA_VERSION;
 use crate::version::VersionNumber;
 
@@ -64,6 +66,17 @@ pub enum StoreError {
         /// Its number.
         number: VersionNumber,
     },
+    /// A version that isn't in the state that an action needs.
+    WrongState {
+        /// Its number.
+        number: VersionNumber,
+        /// Where it stands.
+        state: VersionState,
+        /// What was to be done.
+        action: Action,
+        /// Where it would have to stand.
+        from: &'static [VersionState],
+    },
     /// A version whose text and hash differ.
     VersionDamaged {
         /// Its number.
@@ -113,6 +126,14 @@ impl fmt::Display for StoreError {
                     "store: in {} no policy version is whole (damaged: {}); restore a backup",
                     path.display(),
                     numbers.join(", ")
+                )
+            }
+            Self::WrongState { number, state, action, from } => {
+                let from: Vec<_> = from.iter().map(|state| state.name()).collect();
+                write!(
+                    f,
+                    "policy version {number} is {state}, and can't be {action}: for that it must be {}",
+                    from.join(" or ")
                 )
             }
             Self::NoVersion { number } => write!(f, "store: there is no policy version {number}"),

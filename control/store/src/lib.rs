@@ -3,16 +3,32 @@
 //! WAL journal, `synchronous=FULL`: what a call that returned `Ok` has written is on disk. One process writes at a time (a
 //! lock file says which); one thread of it. A kill at any instant leaves what was before the call or after it.
 //!
+//! ```text
+//!   version   immutable: rules, modes, what people wrote; each with its SHA-256
+//!   audit     append-only, hash-chained: what was done to which version, by whom, and that version's SHA-256
+//!   in force  = the newest whole version that the audit log says was put in force; a copy of it lies beside the database
+//! ```
+//!
 //! The store knows texts, bytes and numbers; what they mean is the business of `policy` and `learn`.
 //! Tested over real files: damaged, foreign, newer, read-only, full disk, killed in a transaction (`tests/`).
 #![forbid(unsafe_code)]
 
+mod audit;
+mod copy;
 mod error;
 mod evidence;
+mod force;
+mod lifecycle;
 mod open;
+mod salvage;
+mod schema;
 mod version;
 
+pub use audit::{Action, AuditEntry};
 pub use error::StoreError;
 pub use evidence::{Cursor, EvidenceRow};
+pub use force::{InForce, Pending};
+pub use lifecycle::{VersionState, VersionSummary};
 pub use open::{SCHEMA_VERSION, Store};
-pub use version::{NewVersion, SegmentMode, Version, VersionNumber, VersionSummary};
+pub use salvage::{Opened, open};
+pub use version::{NewVersion, SegmentMode, Version, VersionNumber};

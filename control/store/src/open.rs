@@ -1,5 +1,6 @@
 //! Opening: lock, checks, schema.
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,37 +8,21 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::error::StoreError;
+use crate::force::Head;
 
 /// Schema version of this release.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 /// "LLck" in SQLite's header says whose file it is.
 const APPLICATION_ID: i64 = 0x4c4c_636b;
-
-const SCHEMA: &str = "
-CREATE TABLE version (
-    number     INTEGER PRIMARY KEY,
-    previous   INTEGER REFERENCES version(number),
-    created_ns INTEGER NOT NULL,
-    author     TEXT NOT NULL,
-    reason     TEXT NOT NULL,
-    modes      TEXT NOT NULL,
-    rules      TEXT NOT NULL,
-    sha256     BLOB NOT NULL
-) STRICT;
-CREATE TABLE evidence (key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE cursor (
-    instance INTEGER NOT NULL,
-    worker   INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    PRIMARY KEY (instance, worker)
-) STRICT, WITHOUT ROWID;
-";
 
 /// An open store. One thread uses it; no other process has it open.
 #[derive(Debug)]
 pub struct Store {
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
+    pub(crate) copy_trouble: Option<String>,
+    /// What [`Store::in_force`] said last, unless something was written since.
+    pub(crate) head: Cell<Option<Option<Head>>>,
     _lock: File,
 }
 
@@ -54,12 +39,49 @@ impl Store {
                 source,
             })?;
         }
-        let lock = take_lock(path)?;
-        let connection = connect(path)?;
-        let store = Self { connection, path: path.to_owned(), _lock: lock };
+        let store = Self::open_unchecked(path)?;
         store.check_owner()?;
         store.set_up()?;
         Ok(store)
+    }
+
+    /// Moves a file that can't be used aside, with its journal: `NAME.damaged-1`, or the first number that is free. Returns its new name.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]; what was moved stays moved.
+    pub(crate) fn move_aside(path: &Path) -> Result<PathBuf, StoreError> {
+        let beside = |suffix: &str| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        let free = (1..).map(|number| format!(".damaged-{number}"));
+        let mut free = free.filter(|suffix| !beside(suffix).exists());
+        let suffix = free.next().unwrap_or_default();
+        for journal in ["-wal", "-shm", ""] {
+            let (from, to) = (beside(journal), beside(&format!("{suffix}{journal}")));
+            if from.exists() {
+                std::fs::rename(&from, to).map_err(|source| StoreError::Io {
+                    what: "move aside",
+                    path: from,
+                    source,
+                })?;
+            }
+        }
+        Ok(beside(&suffix))
+    }
+
+    /// Locks and opens the file, whatever it holds.
+    pub(crate) fn open_unchecked(path: &Path) -> Result<Self, StoreError> {
+        let lock = take_lock(path)?;
+        let connection = connect(path)?;
+        Ok(Self {
+            connection,
+            path: path.to_owned(),
+            copy_trouble: None,
+            head: Cell::new(None),
+            _lock: lock,
+        })
     }
 
     /// The file.
@@ -119,16 +141,17 @@ impl Store {
             .connection
             .query_row("PRAGMA user_version", [], |row| row.get(0))
             .map_err(&failed)?;
-        if version == 0 {
-            // One transaction: a kill in here leaves an empty file, which is set up again.
-            self.connection
-                .execute_batch(&format!(
-                    "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id={APPLICATION_ID}; \
-                     PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
-                ))
-                .map_err(&failed)?;
-        }
-        Ok(())
+        crate::schema::bring_up(&self.connection, version, APPLICATION_ID).map_err(|error| {
+            match failed(error) {
+                // The file says one schema and has another.
+                StoreError::Database { path, source, .. }
+                    if source.sqlite_error_code() == Some(ErrorCode::Unknown) =>
+                {
+                    StoreError::Damaged { path, finding: source.to_string() }
+                }
+                other => other,
+            }
+        })
     }
 }
 

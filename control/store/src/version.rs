@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use sha2::{Digest, Sha256};
 
 use crate::error::StoreError;
@@ -36,9 +36,13 @@ pub struct NewVersion {
     pub author: String,
     /// Why.
     pub reason: String,
+    /// The ticket it belongs to; may be empty.
+    pub ticket: String,
     /// Mode of each segment.
     pub modes: Vec<SegmentMode>,
-    /// The rules, in the policy's file form.
+    /// What people wrote, as they wrote it; may be empty.
+    pub source: String,
+    /// The rules that follow from it and from what was learned, in the policy's file form.
     pub rules: String,
 }
 
@@ -47,79 +51,50 @@ pub struct NewVersion {
 pub struct Version {
     /// Its number.
     pub number: VersionNumber,
-    /// The one before it.
+    /// The one that was in force when it was made.
     pub previous: Option<VersionNumber>,
     /// What was appended.
     pub content: NewVersion,
+    /// SHA-256 over all of it.
+    pub sha256: Vec<u8>,
 }
 
-/// A version without its rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VersionSummary {
-    /// Its number.
-    pub number: VersionNumber,
-    /// ns since 1970.
-    pub created_ns: u64,
-    /// Who made it.
-    pub author: String,
-    /// Why.
-    pub reason: String,
-}
+const COLUMNS: &str =
+    "number, previous, created_ns, author, reason, ticket, modes, source, rules, sha256";
 
-const COLUMNS: &str = "number, previous, created_ns, author, reason, modes, rules, sha256";
+/// Inserts a version under the next number, within the caller's transaction; returns that and its hash.
+pub(crate) fn insert(
+    transaction: &Transaction<'_>,
+    new: &NewVersion,
+    previous: Option<VersionNumber>,
+) -> rusqlite::Result<(VersionNumber, Vec<u8>)> {
+    let last: Option<u64> =
+        transaction.query_row("SELECT max(number) FROM version", [], |row| row.get(0))?;
+    let number = VersionNumber(last.unwrap_or(0) + 1);
+    let previous = previous.map(|previous| previous.0);
+    let modes = modes_text(&new.modes);
+    let sha256 = hash(number, previous, new, &modes).to_vec();
+    transaction.execute(
+        &format!(
+            "INSERT INTO version ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+        ),
+        params![
+            number.0,
+            previous,
+            new.created_ns,
+            new.author,
+            new.reason,
+            new.ticket,
+            modes,
+            new.source,
+            new.rules,
+            sha256
+        ],
+    )?;
+    Ok((number, sha256))
+}
 
 impl Store {
-    /// Appends a version; on return it is on disk.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`]; nothing was appended.
-    pub fn append_version(&mut self, new: &NewVersion) -> Result<VersionNumber, StoreError> {
-        let failed = self.failed("append a policy version to");
-        let transaction = self.connection.transaction().map_err(&failed)?;
-        let last: Option<u64> = transaction
-            .query_row("SELECT max(number) FROM version", [], |row| row.get(0))
-            .map_err(&failed)?;
-        let number = VersionNumber(last.unwrap_or(0) + 1);
-        let modes = modes_text(&new.modes);
-        let hash = hash(number, last, new, &modes);
-        transaction
-            .execute(
-                &format!("INSERT INTO version ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"),
-                params![
-                    number.0,
-                    last,
-                    new.created_ns,
-                    new.author,
-                    new.reason,
-                    modes,
-                    new.rules,
-                    hash
-                ],
-            )
-            .map_err(&failed)?;
-        transaction.commit().map_err(&failed)?;
-        Ok(number)
-    }
-
-    /// The newest whole version, and the newer ones that are damaged, newest first. `None` in a new store.
-    ///
-    /// # Errors
-    /// [`StoreError::NoWholeVersion`]; [`StoreError::Database`].
-    pub fn latest_version(&self) -> Result<Option<(Version, Vec<VersionNumber>)>, StoreError> {
-        let mut damaged = Vec::new();
-        for number in self.numbers()?.into_iter().rev() {
-            match self.version(number) {
-                Ok(version) => return Ok(Some((version, damaged))),
-                Err(StoreError::VersionDamaged { number }) => damaged.push(number),
-                Err(error) => return Err(error),
-            }
-        }
-        if damaged.is_empty() {
-            return Ok(None);
-        }
-        Err(StoreError::NoWholeVersion { path: self.path.clone(), damaged })
-    }
-
     /// One version, its hash checked.
     ///
     /// # Errors
@@ -151,38 +126,8 @@ impl Store {
         if hash(number, previous, &version.content, &modes).as_slice() != stored_hash {
             return Err(StoreError::VersionDamaged { number });
         }
-        Ok(Version { content: NewVersion { modes: parsed, ..version.content }, ..version })
-    }
-
-    fn numbers(&self) -> Result<Vec<VersionNumber>, StoreError> {
-        let failed = self.failed("list the policy versions of");
-        let mut statement = self
-            .connection
-            .prepare("SELECT number FROM version ORDER BY number")
-            .map_err(&failed)?;
-        let rows = statement.query_map([], |row| Ok(VersionNumber(row.get(0)?)));
-        rows.map_err(&failed)?.collect::<Result<_, _>>().map_err(&failed)
-    }
-
-    /// All versions, oldest first, without their rules.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub fn versions(&self) -> Result<Vec<VersionSummary>, StoreError> {
-        let failed = self.failed("list the policy versions of");
-        let mut statement = self
-            .connection
-            .prepare("SELECT number, created_ns, author, reason FROM version ORDER BY number")
-            .map_err(&failed)?;
-        let rows = statement.query_map([], |row| {
-            Ok(VersionSummary {
-                number: VersionNumber(row.get(0)?),
-                created_ns: row.get(1)?,
-                author: row.get(2)?,
-                reason: row.get(3)?,
-            })
-        });
-        rows.map_err(&failed)?.collect::<Result<_, _>>().map_err(&failed)
+        let content = NewVersion { modes: parsed, ..version.content };
+        Ok(Version { content, sha256: stored_hash, ..version })
     }
 }
 
@@ -195,19 +140,22 @@ fn read_version(row: &Row<'_>) -> rusqlite::Result<(Version, String, Vec<u8>)> {
             created_ns: row.get(2)?,
             author: row.get(3)?,
             reason: row.get(4)?,
+            ticket: row.get(5)?,
             modes: Vec::new(),
-            rules: row.get(6)?,
+            source: row.get(7)?,
+            rules: row.get(8)?,
         },
+        sha256: Vec::new(),
     };
-    Ok((version, row.get(5)?, row.get(7)?))
+    Ok((version, row.get(6)?, row.get(9)?))
 }
 
 /// One line a segment: name, space, mode. Segment names have no spaces.
-fn modes_text(modes: &[SegmentMode]) -> String {
+pub(crate) fn modes_text(modes: &[SegmentMode]) -> String {
     modes.iter().map(|mode| format!("{} {}\n", mode.segment, mode.mode)).collect()
 }
 
-fn modes_of(text: &str) -> Option<Vec<SegmentMode>> {
+pub(crate) fn modes_of(text: &str) -> Option<Vec<SegmentMode>> {
     let mode = |line: &str| {
         let (segment, mode) = line.split_once(' ')?;
         Some(SegmentMode { segment: segment.to_owned(), mode: mode.to_owned() })
@@ -221,7 +169,10 @@ fn hash(number: VersionNumber, previous: Option<u64>, new: &NewVersion, modes: &
     hasher.update(number.0.to_le_bytes());
     hasher.update(previous.unwrap_or(0).to_le_bytes());
     hasher.update(new.created_ns.to_le_bytes());
-    for text in [new.author.as_str(), &new.reason, modes, &new.rules] {
+    // What schema 1 didn't have counts only where it is there, so that its versions keep their hashes.
+    let later = [new.ticket.as_str(), &new.source];
+    let later = later.into_iter().filter(|_| later.iter().any(|text| !text.is_empty()));
+    for text in [new.author.as_str(), &new.reason, modes, &new.rules].into_iter().chain(later) {
         hasher.update((text.len() as u64).to_le_bytes());
         hasher.update(text);
     }

@@ -13,7 +13,9 @@ fn version(rules: &str) -> NewVersion {
         created_ns: 1_700_000_000_000_000_000,
         author: "anna".to_owned(),
         reason: "test".to_owned(),
+        ticket: String::new(),
         modes: vec![SegmentMode { segment: "fab".to_owned(), mode: "learn".to_owned() }],
+        source: String::new(),
         rules: rules.to_owned(),
     }
 }
@@ -27,14 +29,15 @@ fn what_is_appended_is_there_after_opening_again() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("new/folder/store.db");
     let mut store = Store::open(&path).unwrap();
-    assert_eq!(store.latest_version().unwrap(), None);
+    assert_eq!(store.in_force().unwrap(), None);
     assert_eq!(store.append_version(&version("one")).unwrap(), VersionNumber(1));
     assert_eq!(store.append_version(&version("two")).unwrap(), VersionNumber(2));
     drop(store);
     let store = Store::open(&path).unwrap();
-    let (latest, damaged) = store.latest_version().unwrap().unwrap();
+    let in_force = store.in_force().unwrap().unwrap();
+    let latest = in_force.version;
     assert_eq!((latest.number, latest.previous), (VersionNumber(2), Some(VersionNumber(1))));
-    assert_eq!((latest.content, damaged), (version("two"), Vec::new()));
+    assert_eq!((latest.content, in_force.damaged), (version("two"), Vec::new()));
     assert_eq!(store.version(VersionNumber(1)).unwrap().content, version("one"));
     assert!(matches!(store.version(VersionNumber(3)), Err(StoreError::NoVersion { .. })));
     assert_eq!(store.versions().unwrap().len(), 2);
@@ -91,16 +94,16 @@ fn a_damaged_version_is_passed_over_and_named() {
     drop(store);
     tamper(&path, "UPDATE version SET rules = 'allow everything' WHERE number = 3");
     let store = Store::open(&path).unwrap();
-    let (latest, damaged) = store.latest_version().unwrap().unwrap();
-    assert_eq!((latest.number, damaged), (VersionNumber(2), vec![VersionNumber(3)]));
+    let latest = store.in_force().unwrap().unwrap();
+    assert_eq!((latest.version.number, latest.damaged), (VersionNumber(2), vec![VersionNumber(3)]));
     drop(store);
     tamper(&path, "UPDATE version SET rules = CAST(x'ff' AS TEXT) WHERE number = 2");
     assert_eq!(
-        Store::open(&path).unwrap().latest_version().unwrap().unwrap().0.number,
+        Store::open(&path).unwrap().in_force().unwrap().unwrap().version.number,
         VersionNumber(1)
     );
     tamper(&path, "UPDATE version SET modes = 'fab enforce' WHERE number < 3");
-    let error = Store::open(&path).unwrap().latest_version().unwrap_err();
+    let error = Store::open(&path).unwrap().in_force().unwrap_err();
     assert!(error.to_string().contains("damaged: 3, 2, 1"), "{error}");
 }
 
@@ -152,7 +155,7 @@ fn a_transaction_that_was_never_committed_leaves_nothing() {
     connection.execute_batch("BEGIN IMMEDIATE; DELETE FROM version;").unwrap();
     drop(connection);
     let store = Store::open(&path).unwrap();
-    assert_eq!(store.latest_version().unwrap().unwrap().0.number, VersionNumber(1));
+    assert_eq!(store.in_force().unwrap().unwrap().version.number, VersionNumber(1));
 }
 
 fn filled(path: &Path) -> Vec<u8> {
@@ -180,9 +183,9 @@ proptest! {
         bytes[at] ^= flip;
         std::fs::write(&path, &bytes).unwrap();
         let Ok(store) = Store::open(&path) else { return Ok(()) };
-        if let Ok(Some((latest, _))) = store.latest_version() {
-            let written = latest.number.0 - 1;
-            prop_assert_eq!(latest.content, version(&format!("rules {written} ").repeat(300)));
+        if let Ok(Some(in_force)) = store.in_force() {
+            let written = in_force.version.number.0 - 1;
+            prop_assert_eq!(in_force.version.content, version(&format!("rules {written} ").repeat(300)));
         }
     }
 }

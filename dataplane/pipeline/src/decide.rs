@@ -53,6 +53,22 @@ pub(crate) struct Adoption {
     pub refused: bool,
 }
 
+/// The rule that decides, if it permits anything at all: one that lets nobody open is a hole in more general ones.
+#[inline]
+pub(crate) fn find(policy: &PolicyView<'_>, key: &FlowKey, client: Side) -> Option<Found> {
+    policy.find(key, client).filter(|Found { options, .. }| {
+        options.client_opens || options.server_opens || options.midstream
+    })
+}
+
+/// The verdict on a conversation that `sender` opens now, and that no flow table knows: for control, which asks before it changes
+/// anything.
+#[must_use]
+pub fn first_verdict(policy: &PolicyView<'_>, key: &FlowKey, sender: Side) -> Verdict {
+    let mode = policy.segment(key.tail().segment()).mode;
+    judge_first(policy, key, sender, Opening::May, Adoption::default()).verdict(mode)
+}
+
 /// Judges the first frame of a conversation that isn't in the flow table.
 ///
 /// Of a conversation that is adopted, a frame that couldn't begin it passes if a rule permits the conversation in either
@@ -67,14 +83,14 @@ pub(crate) fn judge_first(
     opening: Opening,
     adopt: Adoption,
 ) -> Judgement {
-    let forward = policy.find(key, sender);
+    let forward = find(policy, key, sender);
     if opening == Opening::May
         && let Some(Found { rule, options }) = forward
         && options.client_opens
     {
         return Judgement::Permit(rule);
     }
-    let reverse = policy.find(key, sender.other());
+    let reverse = find(policy, key, sender.other());
     if opening == Opening::May
         && let Some(Found { rule, options }) = reverse
         && options.server_opens
@@ -102,11 +118,11 @@ pub(crate) fn judge_first(
 pub(crate) fn judge_again(policy: &PolicyView<'_>, key: &FlowKey, flags: Flags) -> Judgement {
     let initiator = flags.initiator();
     let either_way = flags.has(Flags::MIDSTREAM);
-    let forward = policy.find(key, initiator);
+    let forward = find(policy, key, initiator);
     if let Some(found) = forward.filter(|found| either_way || found.options.client_opens) {
         return Judgement::Permit(found.rule);
     }
-    let reverse = policy.find(key, initiator.other());
+    let reverse = find(policy, key, initiator.other());
     if let Some(found) = reverse.filter(|found| either_way || found.options.server_opens) {
         return Judgement::Permit(found.rule);
     }

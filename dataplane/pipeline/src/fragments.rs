@@ -6,7 +6,7 @@
 use loadlock_exchange::{DropReason, Found, Seed, hash_wide};
 use loadlock_packet::{FlowKey, Fragment, Side};
 
-use crate::decide::Judgement;
+use crate::decide::{Judgement, find};
 use crate::entry::Tick;
 use crate::report::EventSink;
 use crate::track::{Burst, Seen};
@@ -190,8 +190,8 @@ impl<S: EventSink> Burst<'_, S> {
             }
             Later::Contradicts(reason) => reason,
             Later::Unknown => {
-                let forward = self.policy.find(key, self.sender);
-                let found = forward.or_else(|| self.policy.find(key, self.sender.other()));
+                let forward = find(&self.policy, key, self.sender);
+                let found = forward.or_else(|| find(&self.policy, key, self.sender.other()));
                 if let Some(Found { rule, .. }) = found {
                     return Verdict::Allow(Basis::Rule(rule));
                 }

@@ -35,6 +35,7 @@ mod tally;
 mod track;
 mod verdict;
 
+pub use decide::first_verdict;
 pub use denied::DENIED_SLOTS;
 pub use limits::{Capacity, Timeouts};
 pub use lookup::Lookup;

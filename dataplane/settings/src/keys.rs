@@ -444,6 +444,13 @@ pub(crate) static CONTROL: Table = Table {
              role peers do as well, unless its source scans; the rest waits, and is blocked in enforce mode unless a rule is \
              written for it.",
         ),
+        text(
+            "approver",
+            Kind::Choice(&["anyone", "another-person"]),
+            "anyone",
+            "Who may approve a policy version. another-person: never its author, so that one person alone can't widen what is \
+             permitted; cutting off, rolling back and modes stay with one.",
+        ),
         integer(
             "flow_view_capacity",
             (1000, 10_000_000),

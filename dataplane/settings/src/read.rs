@@ -293,6 +293,7 @@ fn read_control(scope: &mut Scope<'_, '_>) -> ControlSettings {
         store: scope.path("store"),
         version_interval: scope.seconds("version_interval_s"),
         records_all: scope.choice("admission") == "record-all",
+        another_approver: scope.choice("approver") == "another-person",
         flow_view_capacity: scope.integer("flow_view_capacity"),
         log: match scope.choice("log").as_str() {
             "error" => LogLevel::Error,

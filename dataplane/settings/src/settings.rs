@@ -252,6 +252,8 @@ pub struct ControlSettings {
     pub version_interval: Duration,
     /// Everything seen becomes a rule, without weighing evidence.
     pub records_all: bool,
+    /// A version that its author approved can't be applied.
+    pub another_approver: bool,
     /// Live conversations kept for `loadlock flows`, 1000 to 10000000.
     pub flow_view_capacity: u32,
     /// Least severe message that is logged.

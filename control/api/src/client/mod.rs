@@ -1,6 +1,7 @@
 //! The client: blocking, one connection a request.
 
 mod error;
+mod policy;
 mod stream;
 
 use std::path::{Path, PathBuf};

@@ -7,6 +7,7 @@
 
 mod connection;
 mod history;
+mod policy;
 mod query;
 mod refusal;
 mod routes;

@@ -19,6 +19,19 @@ const ENDPOINTS: &[&str] = &[
     "GET /v1/drops",
     "GET /v1/events",
     "GET /v1/events/recent",
+    "GET /v1/policy/versions",
+    "POST /v1/policy/versions",
+    "GET /v1/policy/versions/{number}",
+    "POST /v1/policy/versions/{number}/{approve|reject|apply}",
+    "GET /v1/policy/diff",
+    "POST /v1/policy/confirmation",
+    "POST /v1/policy/rollback",
+    "POST /v1/policy/permits",
+    "PUT /v1/policy/zones/{zone}/island",
+    "POST /v1/policy/assertions",
+    "POST /v1/policy/test",
+    "GET /v1/policy/verdict",
+    "GET /v1/devices/{device}/denials",
 ];
 
 impl Refusal {
@@ -73,6 +86,7 @@ impl Refusal {
             ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ErrorCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             ErrorCode::Conflict => StatusCode::CONFLICT,
+            ErrorCode::InvalidPolicy => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorCode::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorCode::StoreFailed | ErrorCode::Internal | ErrorCode::Other => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -94,6 +108,11 @@ impl From<BackendError> for Refusal {
             BackendError::Conflict { next_step, .. } => {
                 Self::new(ErrorCode::Conflict, message, &next_step)
             }
+            BackendError::InvalidPolicy { .. } => Self::new(
+                ErrorCode::InvalidPolicy,
+                message,
+                "correct every line that is named, then send it again; nothing was changed.",
+            ),
             BackendError::Unavailable { .. } => Self::new(
                 ErrorCode::Unavailable,
                 message,

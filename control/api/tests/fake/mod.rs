@@ -28,6 +28,8 @@ pub struct Fake {
     pub rules: Mutex<Vec<Rule>>,
     pub flows: Mutex<Vec<Flow>>,
     pub drops: Mutex<Vec<DropCount>>,
+    /// Requests about policy, and who asked.
+    pub asked: Mutex<Vec<(PolicyRequest, String)>>,
     events: broadcast::Sender<Arc<EventLine>>,
 }
 
@@ -40,6 +42,7 @@ impl Default for Fake {
             rules: Mutex::new(rules()),
             flows: Mutex::new(flows()),
             drops: Mutex::new(drops()),
+            asked: Mutex::new(Vec::new()),
             events: broadcast::Sender::new(1_024),
         }
     }
@@ -134,6 +137,12 @@ impl Backend for Fake {
 
     fn drops(&self) -> Result<Vec<DropCount>, BackendError> {
         self.trouble().map(|()| self.drops.lock().unwrap().clone())
+    }
+
+    fn policy(&self, request: PolicyRequest, author: &str) -> Result<PolicyAnswer, BackendError> {
+        self.trouble()?;
+        self.asked.lock().unwrap().push((request.clone(), author.to_owned()));
+        Ok(policy_answer(&request))
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>> {
@@ -356,5 +365,99 @@ pub fn event(number: u64, kind: EventKind) -> EventLine {
         client_bytes: 60 * number,
         server_packets: 0,
         server_bytes: 0,
+    }
+}
+
+pub fn policy_version(number: u64, state: &str) -> PolicyVersion {
+    PolicyVersion {
+        number,
+        state: state.to_owned(),
+        author: "anna".to_owned(),
+        approver: Some("bert".to_owned()),
+        reason: "new recipe server".to_owned(),
+        ticket: "CHG-7".to_owned(),
+        created: Time::from_ns(NOW_NS),
+        applied: None,
+        previous: Some(number - 1),
+        sha256: "ab".repeat(32),
+    }
+}
+
+fn rule_change(rule: u32) -> RuleChange {
+    RuleChange {
+        rule,
+        segment: "fab".to_owned(),
+        words: "10.0.1.7 → 10.0.2.1 tcp/5000".to_owned(),
+        other: None,
+        reason: "learned".to_owned(),
+    }
+}
+
+/// A fixed answer of the right kind.
+fn policy_answer(request: &PolicyRequest) -> PolicyAnswer {
+    let none = || Listing::take(Vec::new(), 10);
+    let diff = PolicyDiff {
+        from: 11,
+        to: 12,
+        added: none(),
+        removed: Listing::take(vec![rule_change(812)], 10),
+        widened: none(),
+        narrowed: none(),
+        shadowed: none(),
+        unused: none(),
+        modes: Vec::new(),
+    };
+    match request {
+        PolicyRequest::List { limit } => PolicyAnswer::Versions(Listing::take(
+            vec![policy_version(12, "proposed"), policy_version(11, "in force")],
+            *limit,
+        )),
+        PolicyRequest::Show(number) => PolicyAnswer::Text(PolicyText {
+            version: policy_version(number.unwrap_or(11), "in force"),
+            modes: vec![("fab".to_owned(), Mode::Enforce)],
+            source: "format = 1\n".to_owned(),
+            rules: "format = 1\n".to_owned(),
+            audit: Vec::new(),
+        }),
+        PolicyRequest::Diff { .. } => PolicyAnswer::Diff(diff),
+        PolicyRequest::Propose(_) => PolicyAnswer::Proposed(Proposed {
+            version: policy_version(12, "proposed"),
+            diff,
+            failing: Vec::new(),
+        }),
+        PolicyRequest::Step { step: Step::Approve | Step::Reject, number, .. } => {
+            PolicyAnswer::Version(policy_version(*number, "approved"))
+        }
+        PolicyRequest::Assert(_) => PolicyAnswer::Assertions(vec![AssertionResult {
+            name: "no tool reaches a tool on 445".to_owned(),
+            holds: false,
+            counterexample: Some("etch-07 → etch-08 tcp/445: rule 9 permits it".to_owned()),
+        }]),
+        PolicyRequest::Test(..) => PolicyAnswer::Test(TestResult {
+            judged: 7,
+            span: None,
+            changes: Listing::take(Vec::new(), 10),
+        }),
+        PolicyRequest::Tuple(_) => PolicyAnswer::Tuple(vec![TupleAnswer {
+            segment: "fab".to_owned(),
+            tuple: "10.0.1.7 → 10.0.2.1 tcp/5001".to_owned(),
+            verdict: "deny".to_owned(),
+            why: "no rule permits it".to_owned(),
+            nearest: vec!["rule 812: differs in service (tcp/5000 there)".to_owned()],
+            next_steps: Vec::new(),
+        }]),
+        PolicyRequest::IsItMe(device) => PolicyAnswer::IsItMe(IsItMe {
+            device: device.clone(),
+            answer: format!("no: Loadlock has blocked nothing of {device}"),
+            watching_since: Time::from_ns(NOW_NS),
+            forgotten: 0,
+            denials: Vec::new(),
+        }),
+        _ => PolicyAnswer::Changed(PolicyChanged {
+            version: policy_version(12, "in force"),
+            generation: 41,
+            confirm_by: None,
+            next_step: None,
+        }),
     }
 }

@@ -1,0 +1,211 @@
+//! What kept evidence says about a draft: conversations whose verdict would change, and rules that nobody uses.
+
+use std::collections::HashMap;
+
+use loadlock_api::{BackendError, Listing, RuleChange, TestResult, Time, VerdictChange};
+use loadlock_exchange::{Mode, Policy as Compiled, PolicyImage, PolicyView, RuleId};
+use loadlock_learn::{Evidence, EvidenceRow};
+use loadlock_packet::{FlowKey, KeyTail, Kind, SegmentId, Side};
+use loadlock_pipeline::{Basis, Verdict, first_verdict};
+use loadlock_policy::Service;
+
+use super::asked::{CLIENT_PORT, device_words, verdict_words};
+use super::{change_line, store_error};
+use crate::backend::CoreBackend;
+use crate::rows;
+use crate::state::State;
+
+/// From so much evidence on, a rule that it doesn't show counts as unused.
+const UNUSED_NS: u64 = 90 * 86_400 * 1_000_000_000;
+
+/// A conversation of the evidence: its key, who opened it, and who is its client.
+struct Seen {
+    key: FlowKey,
+    openers: Vec<Side>,
+    client: Side,
+    evidence: Evidence,
+}
+
+/// Evidence as conversations; what no frame can be, or no segment has, is left out.
+fn conversations(backend: &CoreBackend) -> Result<Vec<Seen>, BackendError> {
+    let stored = backend.store.with(|store| store.load_evidence()).map_err(store_error)?;
+    let (rows, _) = rows::decode(&stored);
+    Ok(rows.iter().filter_map(|row| seen(backend, row)).collect())
+}
+
+fn seen(backend: &CoreBackend, row: &EvidenceRow) -> Option<Seen> {
+    let subject = &row.subject;
+    let segments = &backend.settings.segments;
+    let at = segments.iter().position(|segment| segment.name.as_str() == subject.segment)?;
+    let tail = KeyTail::new(SegmentId::new(at)?, subject.vlans, subject.kind);
+    let tail = subject.client_side.map_or(tail, |client| tail.of_client(client));
+    let mut services = subject.services;
+    if let Some(client) = subject.client_side {
+        services[client as usize] = match subject.kind {
+            Kind::Tcp | Kind::Udp => CLIENT_PORT,
+            Kind::Icmp => 0,
+            _ => services[client.other() as usize],
+        };
+    }
+    let key = loadlock_learn::flow_key(tail, subject.networks, services)?;
+    let mut openers: Vec<Side> =
+        [Side::A, Side::B].into_iter().filter(|side| row.evidence.opened[*side as usize]).collect();
+    // Met running: then its client is taken to have opened it, else whoever spoke.
+    let client = subject.client_side.or(openers.first().copied()).unwrap_or(Side::A);
+    if openers.is_empty() {
+        openers.push(client);
+    }
+    Some(Seen { key, openers, client, evidence: row.evidence })
+}
+
+/// A policy as the dataplane would have it.
+struct Judge {
+    image: PolicyImage,
+    header: Compiled,
+}
+
+impl Judge {
+    fn of(backend: &CoreBackend, state: &State) -> Result<Self, BackendError> {
+        let failed = |reason: String| BackendError::Conflict {
+            reason,
+            next_step: "make the policy smaller, or raise the limit that is named".to_owned(),
+        };
+        let image = state.compile(&backend.settings).map_err(failed)?;
+        let header = Compiled::read(image.words()).map_err(|error| failed(error.to_string()))?;
+        Ok(Self { image, header })
+    }
+
+    fn view(&self) -> PolicyView<'_> {
+        self.header.view(self.image.words(), 1)
+    }
+}
+
+/// The strictest verdict on any of the ways in which it was opened.
+fn verdict(view: &PolicyView<'_>, seen: &Seen) -> Verdict {
+    let verdicts = seen.openers.iter().map(|side| first_verdict(view, &seen.key, *side));
+    let strictness = |verdict: &Verdict| match verdict {
+        Verdict::Allow(Basis::Rule(_) | Basis::Infrastructure) => 0,
+        Verdict::Allow(Basis::Learning) => 1,
+        Verdict::WouldDeny(_) => 2,
+        Verdict::Deny(_) => 3,
+    };
+    verdicts.max_by_key(strictness).unwrap_or(Verdict::Allow(Basis::Learning))
+}
+
+/// Judges all kept evidence under both policies by the dataplane's own classifier, and lists what would change.
+pub(super) fn test(
+    backend: &CoreBackend,
+    now: &State,
+    then: &State,
+    limit: u32,
+) -> Result<TestResult, BackendError> {
+    let (judge_now, judge_then) = (Judge::of(backend, now)?, Judge::of(backend, then)?);
+    let (view_now, view_then) = (judge_now.view(), judge_then.view());
+    let conversations = conversations(backend)?;
+    let mut changes = Vec::new();
+    for seen in &conversations {
+        let (before, after) = (verdict(&view_now, seen), verdict(&view_then, seen));
+        // In a segment that learns all is forwarded; what a rule permitted and none does any more counts all the same.
+        let differs =
+            before.name() != after.name() || before.rule().is_some() != after.rule().is_some();
+        if differs {
+            changes.push((after.rule().is_some(), line(backend, then, seen, before, after)));
+        }
+    }
+    // What would be lost first, then what is used most.
+    changes.sort_by_key(|(is_permitted, line)| {
+        (
+            *is_permitted,
+            std::cmp::Reverse(line.conversations),
+            line.client.clone(),
+            line.server.clone(),
+            line.service.clone(),
+        )
+    });
+    let times =
+        |time: fn(&Evidence) -> u64| conversations.iter().map(move |seen| time(&seen.evidence));
+    let span = times(|evidence| evidence.first_seen_ns)
+        .min()
+        .zip(times(|evidence| evidence.last_seen_ns).max());
+    Ok(TestResult {
+        judged: conversations.len() as u64,
+        span: span.map(|(first, last)| (Time::from_ns(first), Time::from_ns(last))),
+        changes: Listing::take(changes.into_iter().map(|(_, line)| line), limit),
+    })
+}
+
+fn line(
+    backend: &CoreBackend,
+    then: &State,
+    seen: &Seen,
+    before: Verdict,
+    after: Verdict,
+) -> VerdictChange {
+    let tail = seen.key.tail();
+    let segment = backend.settings.segments.get(tail.segment().index());
+    let segment = segment.map(|segment| segment.name.to_string()).unwrap_or_default();
+    let (client, server) = (seen.key.endpoint(seen.client), seen.key.endpoint(seen.client.other()));
+    let service = Service::of_key(tail.kind(), server.network, server.service);
+    VerdictChange {
+        client: device_words(&then.document, client.network, &segment),
+        server: device_words(&then.document, server.network, &segment),
+        service: service
+            .map_or_else(|| format!("{:?}", tail.kind()), |service| service.to_string()),
+        segment,
+        now: verdict_words(before),
+        then: verdict_words(after),
+        hours: (0..24).filter(|hour| seen.evidence.hours >> hour & 1 == 1).collect(),
+        days: seen.evidence.days.count(),
+        last_seen: Time::from_ns(seen.evidence.last_seen_ns),
+        conversations: seen.evidence.conversations,
+    }
+}
+
+/// Rules of both policies that no conversation of the last 90 days used. Only of segments that learn, since use is recorded there alone,
+/// and only where evidence reaches back so far.
+pub(super) fn unused(
+    backend: &CoreBackend,
+    from: &State,
+    to: &State,
+) -> Result<Vec<RuleChange>, BackendError> {
+    if !from.modes.contains(&Mode::Learn) {
+        return Ok(Vec::new());
+    }
+    let conversations = conversations(backend)?;
+    let mut spans: HashMap<usize, (u64, u64)> = HashMap::new();
+    for seen in &conversations {
+        let evidence = &seen.evidence;
+        let span = spans
+            .entry(seen.key.tail().segment().index())
+            .or_insert((evidence.first_seen_ns, evidence.last_seen_ns));
+        *span = (span.0.min(evidence.first_seen_ns), span.1.max(evidence.last_seen_ns));
+    }
+    spans.retain(|at, (first, last)| {
+        from.modes.get(*at) == Some(&Mode::Learn) && *last - *first >= UNUSED_NS
+    });
+    if spans.is_empty() {
+        return Ok(Vec::new());
+    }
+    let judge = Judge::of(backend, to)?;
+    let view = judge.view();
+    let mut used: HashMap<RuleId, u64> = HashMap::new();
+    for seen in &conversations {
+        if let Some(found) = view.find(&seen.key, seen.client) {
+            let last = used.entry(found.rule).or_default();
+            *last = (*last).max(seen.evidence.last_seen_ns);
+        }
+    }
+    let names: HashMap<&str, u64> = spans
+        .iter()
+        .filter_map(|(at, (_, last))| {
+            Some((backend.settings.segments.get(*at)?.name.as_str(), *last))
+        })
+        .collect();
+    let is_unused = |rule: &&loadlock_policy::Rule| {
+        names
+            .get(&*rule.parts().segment)
+            .is_some_and(|last| used.get(&rule.id()).is_none_or(|used| used + UNUSED_NS < *last))
+    };
+    let kept = to.policy.rules().iter().filter(|rule| from.policy.rule(rule.id()) == Some(rule));
+    Ok(kept.filter(is_unused).map(|rule| change_line(rule, None)).collect())
+}

@@ -1,0 +1,236 @@
+//! What was denied, by kind of conversation: enough to answer "is it Loadlock?". Bounded, in memory; what was before it can't be known.
+
+use std::collections::{HashMap, VecDeque};
+
+use loadlock_api::{Denial, IsItMe, Time};
+use loadlock_exchange::{DropReason, Event, EventKind};
+use loadlock_learn::Tuple;
+use loadlock_packet::Network;
+use loadlock_policy::AddressMatch;
+
+use crate::core::Core;
+use crate::state::State;
+
+/// Kinds of conversations kept; beyond, the one that was quiet longest goes.
+const KINDS_MAX: usize = 50_000;
+/// Rules kept that a change took away.
+const REMOVED_MAX: usize = 50_000;
+
+#[derive(Clone, Copy)]
+struct Seen {
+    reason: DropReason,
+    forwarded: bool,
+    conversations: u64,
+    packets: u64,
+    first_ns: u64,
+    last_ns: u64,
+}
+
+/// A rule that a change took away, or narrowed.
+struct Removed {
+    version: u64,
+    time_ns: u64,
+    rule: loadlock_policy::Rule,
+}
+
+/// The log.
+pub(crate) struct DenialLog {
+    since_ns: u64,
+    seen: HashMap<Tuple, Seen>,
+    forgotten: u64,
+    removed: VecDeque<Removed>,
+}
+
+impl DenialLog {
+    /// An empty log that begins now.
+    pub fn new(now_ns: u64) -> Self {
+        Self { since_ns: now_ns, seen: HashMap::new(), forgotten: 0, removed: VecDeque::new() }
+    }
+
+    /// Takes a denial into account; other events are nothing to it.
+    pub fn observe(&mut self, event: &Event) {
+        let EventKind::Denied(reason) = event.kind else { return };
+        let tuple = Tuple::new(&event.key, event.initiator);
+        if self.seen.len() >= KINDS_MAX && !self.seen.contains_key(&tuple) {
+            self.forget();
+        }
+        let packets: u64 = event.packets.iter().sum();
+        let new = Seen {
+            reason,
+            forwarded: event.flags.forwarded,
+            conversations: 0,
+            packets: 0,
+            first_ns: event.time_ns,
+            last_ns: event.time_ns,
+        };
+        let seen = self.seen.entry(tuple).or_insert(new);
+        seen.conversations += u64::from(!event.flags.repeated);
+        seen.packets += packets;
+        seen.last_ns = seen.last_ns.max(event.time_ns);
+        (seen.reason, seen.forwarded) = (reason, event.flags.forwarded);
+    }
+
+    /// Lets the quietest half go at once, so that a scan costs little for each of its packets.
+    fn forget(&mut self) {
+        let mut times: Vec<u64> = self.seen.values().map(|seen| seen.last_ns).collect();
+        let middle = times.len() / 2;
+        let (_, median, _) = times.select_nth_unstable(middle);
+        let median = *median;
+        let before = self.seen.len();
+        self.seen.retain(|_, seen| seen.last_ns > median);
+        self.forgotten += (before - self.seen.len()) as u64;
+    }
+
+    /// Remembers which rules a change takes away.
+    pub fn note_change(&mut self, old: &State, new: &State, now_ns: u64) {
+        let difference = old.policy.difference(&new.policy);
+        let narrowed = difference.narrowed.into_iter().map(|(rule, old)| old.unwrap_or(rule));
+        for rule in difference.removed.into_iter().chain(narrowed) {
+            if self.removed.len() >= REMOVED_MAX {
+                self.removed.pop_front();
+            }
+            let (version, rule) = (new.number.0, rule.clone());
+            self.removed.push_back(Removed { version, time_ns: now_ns, rule });
+        }
+    }
+}
+
+fn is_at(address: &AddressMatch, network: Network) -> bool {
+    match (address, network) {
+        (AddressMatch::Ip(prefix), Network::Ip(address)) => prefix.contains(address),
+        (AddressMatch::Mac(mac), Network::Link { mac: own, .. }) => *mac == own,
+        _ => false,
+    }
+}
+
+impl Core {
+    /// What was denied of a device, and why.
+    pub(crate) fn is_it_me(&self, addresses: &[AddressMatch], device: String) -> IsItMe {
+        let log = &self.denials;
+        let concerns = |tuple: &Tuple| {
+            addresses
+                .iter()
+                .any(|address| is_at(address, tuple.client) || is_at(address, tuple.server))
+        };
+        let mut seen: Vec<_> = log.seen.iter().filter(|(tuple, _)| concerns(tuple)).collect();
+        seen.sort_by_key(|(tuple, seen)| (std::cmp::Reverse(seen.last_ns), **tuple));
+        const SHOWN_MAX: usize = 50;
+        let dropped: u64 = seen
+            .iter()
+            .filter(|(_, seen)| !seen.forwarded)
+            .map(|(_, seen)| seen.conversations.max(1))
+            .sum();
+        let since = Time::from_ns(log.since_ns);
+        let answer = match (dropped, seen.len()) {
+            (0, 0) => format!(
+                "no: Loadlock has blocked nothing of {device} that it was told of since {since}"
+            ),
+            (0, kinds) => format!(
+                "no: Loadlock has blocked nothing of {device} since {since}; {kinds} kinds of conversations would be blocked in enforce mode"
+            ),
+            (dropped, _) => {
+                let first = seen
+                    .iter()
+                    .filter(|(_, seen)| !seen.forwarded)
+                    .map(|(_, seen)| seen.first_ns)
+                    .min();
+                format!(
+                    "yes: Loadlock has blocked {dropped} connections of {device} since {}",
+                    Time::from_ns(first.unwrap_or(log.since_ns))
+                )
+            }
+        };
+        let denials =
+            seen.into_iter().take(SHOWN_MAX).map(|(tuple, seen)| self.denial(tuple, seen));
+        IsItMe {
+            answer,
+            watching_since: since,
+            forgotten: log.forgotten,
+            denials: denials.collect(),
+            device,
+        }
+    }
+
+    fn denial(&self, tuple: &Tuple, seen: &Seen) -> Denial {
+        let (cause, next_step) = self.cause(tuple, seen);
+        Denial {
+            tuple: self.words(tuple),
+            segment: self
+                .settings
+                .segments
+                .get(tuple.segment.index())
+                .map(|segment| segment.name.to_string())
+                .unwrap_or_default(),
+            verdict: if seen.forwarded { "would-deny" } else { "deny" }.to_owned(),
+            reason: seen.reason.meaning().to_owned(),
+            conversations: seen.conversations,
+            packets: seen.packets,
+            since: Time::from_ns(seen.first_ns),
+            last: Time::from_ns(seen.last_ns),
+            cause,
+            next_step,
+        }
+    }
+
+    /// A tuple with the names of its devices.
+    fn words(&self, tuple: &Tuple) -> String {
+        let name = |network: Network| self.name_of(network, tuple.segment.index());
+        let service = tuple.service().map_or_else(String::new, |service| service.to_string());
+        format!("{} → {} {service}", name(tuple.client), name(tuple.server))
+    }
+
+    /// `etch-07 (10.0.1.7)`, or the address alone.
+    pub(crate) fn name_of(&self, network: Network, segment: usize) -> String {
+        let segment = self.settings.segments.get(segment).map(|segment| segment.name.to_string());
+        crate::answers::device_words(&self.state.document, network, &segment.unwrap_or_default())
+    }
+
+    /// Why a conversation isn't permitted, as far as it is known, and what to do.
+    fn cause(&self, tuple: &Tuple, seen: &Seen) -> (String, String) {
+        let segment = self.settings.segments.get(tuple.segment.index());
+        let segment = segment.map(|segment| segment.name.to_string()).unwrap_or_default();
+        let key = crate::answers::Asked::of_tuple(tuple, &segment);
+        let gone = self.denials.removed.iter().rev().find(|gone| {
+            gone.time_ns <= seen.last_ns && key.is_some_and(|key| key.matches(&gone.rule))
+        });
+        let service = tuple.service().map_or_else(String::new, |service| service.to_string());
+        if let Some(gone) = gone {
+            let number = gone.rule.id().number();
+            return (
+                format!(
+                    "because policy {} took rule {number} away ({})",
+                    gone.version,
+                    gone.rule.parts().reason
+                ),
+                format!(
+                    "`loadlock policy diff` shows what else changed; `loadlock policy rollback --reason …` undoes it, `loadlock allow` permits \
+                     this alone for a time"
+                ),
+            );
+        }
+        let nearest = key.and_then(|key| key.nearest(&self.state.policy, 1).into_iter().next());
+        let cause = match nearest {
+            Some(nearest) => format!("no rule permits it; nearest is {nearest}"),
+            None => "no rule is like it".to_owned(),
+        };
+        let client = AddressText(tuple.client);
+        let server = AddressText(tuple.server);
+        let next = format!(
+            "if it is needed: `loadlock allow {client} {server} {service} --segment {segment} --for 8h --reason …`; if nobody knows it, \
+             ask who runs the client before anything is permitted"
+        );
+        (cause, next)
+    }
+}
+
+/// An address as a verb takes it.
+struct AddressText(Network);
+
+impl std::fmt::Display for AddressText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Network::Ip(address) => address.fmt(f),
+            Network::Link { mac, .. } => mac.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The audit log: append-only, each entry with the hash of the one before.
+
+use std::fmt;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use sha2::{Digest, Sha256};
+
+use crate::error::StoreError;
+use crate::open::Store;
+use crate::version::VersionNumber;
+
+/// What was done with a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A person proposed it.
+    Proposed,
+    /// A person approved it.
+    Approved,
+    /// A person rejected it.
+    Rejected,
+    /// A person put it in force.
+    Applied,
+    /// Loadlock made it and put it in force: learning, an expired right, the configuration at the first start.
+    Learned,
+    /// A person confirmed that it stays in force.
+    Confirmed,
+    /// It was taken out of force for an older one.
+    Reverted,
+}
+
+impl Action {
+    /// Every action.
+    pub const ALL: [Self; 7] = [
+        Self::Proposed,
+        Self::Approved,
+        Self::Rejected,
+        Self::Applied,
+        Self::Learned,
+        Self::Confirmed,
+        Self::Reverted,
+    ];
+
+    /// The name in the database and everywhere else; stable.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Proposed => "proposed",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Applied => "applied",
+            Self::Learned => "learned",
+            Self::Confirmed => "confirmed",
+            Self::Reverted => "reverted",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.name() == name)
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// One entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// From 1, without gaps.
+    pub number: u64,
+    /// ns since 1970.
+    pub time_ns: u64,
+    /// Who did it.
+    pub actor: String,
+    /// What was done.
+    pub action: Action,
+    /// To which version.
+    pub version: VersionNumber,
+    /// SHA-256 of that version.
+    pub version_sha256: Vec<u8>,
+    /// Reason or remark; may be empty.
+    pub note: String,
+    /// Of [`Action::Applied`]: time in ns within which it must be confirmed; 0: needn't be.
+    pub confirm_within_ns: u64,
+}
+
+/// An entry to be appended.
+pub(crate) struct NewEntry<'a> {
+    pub time_ns: u64,
+    pub actor: &'a str,
+    pub action: Action,
+    pub version: u64,
+    pub version_sha256: &'a [u8],
+    pub note: &'a str,
+    pub confirm_within_ns: u64,
+}
+
+const COLUMNS: &str = "number, time_ns, actor, action, version, version_sha256, note, confirm_within_ns, previous_sha256, sha256";
+
+/// Appends an entry within the caller's transaction; returns its number.
+pub(crate) fn append(connection: &Connection, new: &NewEntry<'_>) -> rusqlite::Result<u64> {
+    let last = connection
+        .query_row("SELECT number, sha256 FROM audit ORDER BY number DESC LIMIT 1", [], |row| {
+            Ok((row.get::<_, u64>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })
+        .optional()?;
+    let (last, previous) = last.unwrap_or_default();
+    let number = last + 1;
+    let sha256 = hash(number, new, &previous);
+    let mut statement = connection.prepare_cached(&format!(
+        "INSERT INTO audit ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+    ))?;
+    statement.execute(params![
+        number,
+        new.time_ns,
+        new.actor,
+        new.action.name(),
+        new.version,
+        new.version_sha256,
+        new.note,
+        new.confirm_within_ns,
+        previous,
+        &sha256[..],
+    ])?;
+    Ok(number)
+}
+
+/// SHA-256 over every field, texts with their length before them, and the hash of the entry before.
+fn hash(number: u64, new: &NewEntry<'_>, previous: &[u8]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for word in [number, new.time_ns, new.version, new.confirm_within_ns] {
+        hasher.update(word.to_le_bytes());
+    }
+    let texts = [
+        new.actor.as_bytes(),
+        new.action.name().as_bytes(),
+        new.version_sha256,
+        new.note.as_bytes(),
+        previous,
+    ];
+    for text in texts {
+        hasher.update((text.len() as u64).to_le_bytes());
+        hasher.update(text);
+    }
+    hasher.finalize().into()
+}
+
+/// A row as it is stored, and whether its content and its hash agree.
+pub(crate) struct StoredEntry {
+    /// `None`: damaged.
+    pub entry: Option<AuditEntry>,
+    previous_sha256: Vec<u8>,
+    sha256: Vec<u8>,
+}
+
+pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<StoredEntry> {
+    let sha256: Vec<u8> = row.get(9).unwrap_or_default();
+    let previous_sha256: Vec<u8> = row.get(8).unwrap_or_default();
+    // A value of another type is damage, like a hash that differs.
+    let entry = read_entry(row).ok().flatten().filter(|entry| {
+        let fields = NewEntry {
+            time_ns: entry.time_ns,
+            actor: &entry.actor,
+            action: entry.action,
+            version: entry.version.0,
+            version_sha256: &entry.version_sha256,
+            note: &entry.note,
+            confirm_within_ns: entry.confirm_within_ns,
+        };
+        hash(entry.number, &fields, &previous_sha256).as_slice() == sha256
+    });
+    Ok(StoredEntry { entry, previous_sha256, sha256 })
+}
+
+fn read_entry(row: &Row<'_>) -> rusqlite::Result<Option<AuditEntry>> {
+    let action: String = row.get(3)?;
+    let Some(action) = Action::from_name(&action) else { return Ok(None) };
+    Ok(Some(AuditEntry {
+        number: row.get(0)?,
+        time_ns: row.get(1)?,
+        actor: row.get(2)?,
+        action,
+        version: VersionNumber(row.get(4)?),
+        version_sha256: row.get(5)?,
+        note: row.get(6)?,
+        confirm_within_ns: row.get(7)?,
+    }))
+}
+
+impl Store {
+    /// Entries, oldest first, those of one version if it is given. Damaged ones are left out; [`Store::check_audit`] names them.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn audit(&self, version: Option<VersionNumber>) -> Result<Vec<AuditEntry>, StoreError> {
+        let filter =
+            version.map_or_else(String::new, |version| format!("WHERE version = {version}"));
+        let stored = self.audit_rows(&format!("{filter} ORDER BY number"))?;
+        Ok(stored.into_iter().filter_map(|stored| stored.entry).collect())
+    }
+
+    pub(crate) fn audit_rows(&self, rest: &str) -> Result<Vec<StoredEntry>, StoreError> {
+        let failed = self.failed("read the audit log of");
+        let mut statement = self
+            .connection
+            .prepare(&format!("SELECT {COLUMNS} FROM audit {rest}"))
+            .map_err(&failed)?;
+        let rows = statement.query_map([], read).map_err(&failed)?;
+        rows.collect::<Result<_, _>>().map_err(&failed)
+    }
+
+    /// Checks every entry and the chain. `None`: whole; else what is wrong first, in words.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn check_audit(&self) -> Result<Option<String>, StoreError> {
+        let mut previous: Vec<u8> = Vec::new();
+        for (at, stored) in self.audit_rows("ORDER BY number")?.into_iter().enumerate() {
+            let number = at as u64 + 1;
+            let Some(entry) = stored.entry else {
+                return Ok(Some(format!("entry {number} of the audit log is damaged")));
+            };
+            if entry.number != number || stored.previous_sha256 != previous {
+                return Ok(Some(format!(
+                    "the audit log's chain is broken before entry {}",
+                    entry.number
+                )));
+            }
+            previous = stored.sha256;
+        }
+        Ok(None)
+    }
+}
