@@ -1,9 +1,9 @@
 //! The rules of the verdict: what the allowlist and the segment's mode make of a conversation.
 
 use loadlock_exchange::{DropReason, Found, Mode, PolicyView, RuleId};
-use loadlock_packet::{FlowKey, Headers, Kind, Opening, Side};
+use loadlock_packet::{FlowKey, Kind, Opening, Side};
 
-use crate::entry::Flags;
+use crate::entry::{Flags, TableKey};
 use crate::verdict::{Basis, Verdict};
 
 /// What the allowlist says.
@@ -19,11 +19,9 @@ pub(crate) enum Judgement {
 impl Judgement {
     /// With the reason that fits such a frame: of an ICMP error, that it isn't about anything permitted.
     #[inline]
-    pub fn on(self, headers: &Headers) -> Self {
+    pub fn on(self, is_error: bool) -> Self {
         match self {
-            Judgement::Refuse(_) if headers.quote.is_some() => {
-                Judgement::Refuse(DropReason::IcmpErrorUnrelated)
-            }
+            Judgement::Refuse(_) if is_error => Judgement::Refuse(DropReason::IcmpErrorUnrelated),
             other => other,
         }
     }
@@ -53,20 +51,17 @@ pub(crate) struct Adoption {
     pub refused: bool,
 }
 
-/// The rule that decides, if it permits anything at all: one that lets nobody open is a hole in more general ones.
-#[inline]
-pub(crate) fn find(policy: &PolicyView<'_>, key: &FlowKey, client: Side) -> Option<Found> {
-    policy.find(key, client).filter(|Found { options, .. }| {
-        options.client_opens || options.server_opens || options.midstream
-    })
-}
-
 /// The verdict on a conversation that `sender` opens now, and that no flow table knows: for control, which asks before it changes
 /// anything.
 #[must_use]
 pub fn first_verdict(policy: &PolicyView<'_>, key: &FlowKey, sender: Side) -> Verdict {
     let mode = policy.segment(key.tail().segment()).mode;
-    judge_first(policy, key, sender, Opening::May, Adoption::default()).verdict(mode)
+    let (opening, adopt) = (Opening::May, Adoption::default());
+    let judgement = match key {
+        FlowKey::Narrow(key) => judge_first(policy, key, sender, opening, adopt),
+        FlowKey::Wide(key) => judge_first(policy, key, sender, opening, adopt),
+    };
+    judgement.verdict(mode)
 }
 
 /// Judges the first frame of a conversation that isn't in the flow table.
@@ -76,21 +71,22 @@ pub fn first_verdict(policy: &PolicyView<'_>, key: &FlowKey, sender: Side) -> Ve
 /// running exchange either side may be heard first. UDP from a server's port is an answer nobody asked for, also
 /// in the grace time: a client asks again, and a rule that was learned from a server that speaks first says so. Only a
 /// full table, which can't tell, lets it pass. A TCP SYN and an ICMP query always need a rule in their own direction.
-pub(crate) fn judge_first(
+#[inline]
+pub(crate) fn judge_first<K: TableKey>(
     policy: &PolicyView<'_>,
-    key: &FlowKey,
+    key: &K,
     sender: Side,
     opening: Opening,
     adopt: Adoption,
 ) -> Judgement {
-    let forward = find(policy, key, sender);
+    let forward = key.rule(policy, sender);
     if opening == Opening::May
         && let Some(Found { rule, options }) = forward
         && options.client_opens
     {
         return Judgement::Permit(rule);
     }
-    let reverse = find(policy, key, sender.other());
+    let reverse = key.rule(policy, sender.other());
     if opening == Opening::May
         && let Some(Found { rule, options }) = reverse
         && options.server_opens
@@ -115,14 +111,19 @@ pub(crate) fn judge_first(
 }
 
 /// Judges a conversation in the flow table again, because the policy changed.
-pub(crate) fn judge_again(policy: &PolicyView<'_>, key: &FlowKey, flags: Flags) -> Judgement {
+#[inline]
+pub(crate) fn judge_again<K: TableKey>(
+    policy: &PolicyView<'_>,
+    key: &K,
+    flags: Flags,
+) -> Judgement {
     let initiator = flags.initiator();
     let either_way = flags.has(Flags::MIDSTREAM);
-    let forward = find(policy, key, initiator);
+    let forward = key.rule(policy, initiator);
     if let Some(found) = forward.filter(|found| either_way || found.options.client_opens) {
         return Judgement::Permit(found.rule);
     }
-    let reverse = find(policy, key, initiator.other());
+    let reverse = key.rule(policy, initiator.other());
     if let Some(found) = reverse.filter(|found| either_way || found.options.server_opens) {
         return Judgement::Permit(found.rule);
     }
