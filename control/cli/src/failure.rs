@@ -39,6 +39,8 @@ pub enum Failure {
     Signals(ctrlc::Error),
     /// The system doesn't tell where this program lies.
     OwnPath(io::Error),
+    /// A policy document has mistakes.
+    Policy(loadlock_policy::PolicyErrors),
     /// A file that the verb was given can't be read.
     Input {
         /// The file.
@@ -66,7 +68,7 @@ impl Failure {
             }
             Self::Client(error) if error.is_unreachable() => exit::UNREACHABLE,
             Self::Client(_) => exit::REFUSED,
-            Self::Settings(_) | Self::Machine(_) => exit::CONFIGURATION,
+            Self::Settings(_) | Self::Machine(_) | Self::Policy(_) => exit::CONFIGURATION,
             Self::Evaluate(error) => evaluate_code(error),
             Self::Replay(error) => replay_code(error),
             Self::Engine(EngineError::Store(_) | EngineError::StoredPolicy { .. }) => exit::STORE,
@@ -96,6 +98,9 @@ impl fmt::Display for Failure {
             Self::Client(error) => error.fmt(f),
             Self::Settings(errors) => errors.fmt(f),
             Self::Machine(error) => error.fmt(f),
+            Self::Policy(errors) => {
+                write!(f, "{errors}\n    fix: correct every line that is named, then try again.")
+            }
             Self::Usage(text) => f.write_str(text),
             Self::Generate(error) => with_causes(error, f),
             Self::Evaluate(error) => with_causes(error, f),

@@ -1,5 +1,6 @@
 //! `loadlock policy …`: versions from proposal to force and back.
 
+mod capture;
 mod render;
 
 use std::io::Read;
@@ -51,7 +52,7 @@ enum Action {
     Rollback(Rollback),
     /// Write a version's document, to be changed and proposed again
     Export(Export),
-    /// What a draft would change for what was seen: the kept evidence, by the dataplane's own classifier
+    /// What a draft would change for what was seen, by the dataplane's own classifier: kept evidence, or a capture
     Test(Test),
     /// Check what must hold, over the whole header space; code 1 if something doesn't
     Assert(Assert),
@@ -178,6 +179,12 @@ struct Which {
 struct Test {
     #[command(flatten)]
     which: Which,
+    /// Judge this capture by both policies, packet by packet, instead of the kept evidence
+    #[arg(long, value_name = "FILE")]
+    capture: Option<PathBuf>,
+    /// The segment that the capture was taken on, if the policies have several
+    #[arg(long, value_name = "NAME", requires = "capture")]
+    segment: Option<String>,
     /// Most changes to list
     #[arg(long, value_name = "N", default_value_t = LIMIT_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=i64::from(LIMIT_MAX)))]
     limit: u32,
@@ -317,6 +324,9 @@ impl Export {
 
 impl Test {
     fn run(&self) -> Result<(), Failure> {
+        if let Some(capture) = &self.capture {
+            return capture::run(self, capture);
+        }
         let result = self.ends.connect()?.test_policy(&self.which.draft()?, self.limit)?;
         self.ends.output.show(&result, render::test)?;
         Ok(())

@@ -7,6 +7,7 @@ use loadlock_packet::{Ingress, SegmentId, Side};
 use loadlock_pipeline::{Basis, BurstTally, Capacity, Pipeline, Verdict, VerdictWord};
 use loadlock_policy::Policy;
 
+use crate::compare::Denials;
 use crate::declarations;
 use crate::error::ReplayError;
 use crate::learning::Lesson;
@@ -78,6 +79,7 @@ pub(crate) struct Engine {
     lesson: Lesson,
     events: Vec<Event>,
     denied_events: u64,
+    denials: Denials,
     aged_ns: u64,
     pub counts: [PhaseCounts; 2],
 }
@@ -118,6 +120,7 @@ impl Engine {
             lesson,
             events: Vec::new(),
             denied_events: 0,
+            denials: Denials::default(),
             aged_ns: 0,
             counts: [PhaseCounts::new(), PhaseCounts::new()],
         })
@@ -159,11 +162,19 @@ impl Engine {
         for event in self.events.drain(..) {
             if matches!(event.kind, EventKind::Denied(_)) {
                 self.denied_events += 1;
+                self.denials.note(&event);
             }
             if self.phase == Phase::Learn {
                 self.lesson.observe(&event);
             }
         }
+    }
+
+    /// Ends every conversation, and tells what was denied.
+    pub fn into_denials(mut self) -> Denials {
+        self.pipeline.end_all(&mut self.events);
+        self.take_events();
+        self.denials
     }
 
     /// Ends every conversation; where learning went on to the end, joins what was learned.

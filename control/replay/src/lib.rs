@@ -62,6 +62,7 @@
 //! known (`tests/generated.rs`), and case by case (`tests/cases.rs`).
 #![forbid(unsafe_code)]
 
+mod compare;
 mod declarations;
 mod direction;
 mod engine;
@@ -78,6 +79,7 @@ mod summary;
 mod time;
 mod verdicts;
 
+pub use compare::{Changed, Comparison, compare};
 pub use error::{OptionError, ReplayError};
 pub use learning::{DeclaredReport, EvidenceReport};
 pub use options::{

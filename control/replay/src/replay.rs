@@ -63,7 +63,7 @@ pub fn run(options: &ReplayOptions) -> Result<ReplayReport, ReplayError> {
 }
 
 /// Calls `each` for every packet, its frame padded to its length on the wire. Returns the fault that ends the capture early.
-fn for_each_packet(
+pub(crate) fn for_each_packet(
     options: &ReplayOptions,
     mut each: impl FnMut(&Packet<'_>, &[u8]) -> Result<(), ReplayError>,
 ) -> Result<Option<CaptureError>, ReplayError> {
@@ -104,12 +104,12 @@ fn remove_tags(frame: &mut Vec<u8>) {
 }
 
 /// What the first reading gave.
-struct Surveyed {
-    figures: CaptureFigures,
-    directions: Directions,
+pub(crate) struct Surveyed {
+    pub figures: CaptureFigures,
+    pub directions: Directions,
 }
 
-fn survey(
+pub(crate) fn survey(
     options: &ReplayOptions,
     segment: SegmentId,
     mut survey: Survey,

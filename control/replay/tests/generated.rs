@@ -5,7 +5,8 @@ use std::path::Path;
 
 use loadlock_capture::{CaptureWriter, Resolution};
 use loadlock_generate::{GeneratedPacket, Scenario, Side, generate};
-use loadlock_replay::{Output, ReplayOptions, ReplayReport, run};
+use loadlock_policy::{Policy, PolicyFile};
+use loadlock_replay::{LearnUntil, Output, ReplayOptions, ReplayReport, compare, run};
 use serde_json::Value;
 
 fn demo(seed: u64) -> Vec<GeneratedPacket> {
@@ -70,4 +71,35 @@ fn learned_rules_are_few_and_have_no_client_ports() {
     for rule in &report.learned_rules.rules {
         assert!(services.iter().any(|service| rule.words.ends_with(service)), "{}", rule.words);
     }
+}
+
+#[test]
+fn two_policies_over_one_capture_differ_in_what_one_of_them_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = folder.path().join("demo.pcap");
+    let mut writer = CaptureWriter::create(&capture, Resolution::Micro).unwrap();
+    for packet in demo(3) {
+        writer.write(packet.time_ns, &packet.bytes).unwrap();
+    }
+    writer.finish().unwrap();
+    let learned = folder.path().join("learned.toml");
+    let mut options = ReplayOptions::new(&capture);
+    options.learn_until = Some(LearnUntil::Fraction(1.0));
+    options.save_policy = Some(Output::File(learned.clone()));
+    run(&options).unwrap();
+    let all = PolicyFile::parse(&fs::read_to_string(learned).unwrap(), "learned").unwrap();
+    let options = ReplayOptions::new(&capture);
+    let same = compare(&options, "replay", [&all, &all]).unwrap();
+    assert_eq!((same.changes.len(), same.left_out), (0, 0));
+    let missing = all.rules()[0].clone();
+    let rest = Policy::from_rules(all.rules()[1..].to_vec(), "rest").unwrap();
+    let lost = compare(&options, "replay", [&all, &rest]).unwrap();
+    assert!(lost.packets > 0 && !lost.changes.is_empty());
+    for changed in &lost.changes {
+        assert!(changed.becomes_denied);
+        assert_eq!(Some(missing.parts().service), changed.tuple.service());
+    }
+    let won = compare(&options, "replay", [&rest, &all]).unwrap();
+    assert!(won.changes.iter().all(|changed| !changed.becomes_denied));
+    assert_eq!(won.changes.len(), lost.changes.len());
 }

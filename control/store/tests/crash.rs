@@ -208,7 +208,7 @@ fn after_a_crash_or_a_full_disk_at_any_call_the_last_approved_version_is_in_forc
     let all = std::env::var("LOADLOCK_CRASH_POINTS").is_ok_and(|points| points == "all");
     let mut figures: BTreeMap<&str, (u64, u64, u64)> = BTreeMap::new();
     for (turn, kind) in ["kill", "torn", "EIO", "ENOSPC"].into_iter().enumerate() {
-        let step = if all { 1 } else { 13 };
+        let step = if all { 1 } else { 29 };
         let first = if all { 1 } else { 1 + turn as u64 * 3 };
         for at in (first..=calls).step_by(step) {
             let (left, said, _) = run(&shim, kind, at);

@@ -3,7 +3,9 @@
 mod support;
 
 use loadlock_exchange::DropReason::{IcmpErrorUnrelated, Ipv4Header, NoRule, WrongDirection};
-use loadlock_exchange::{EventKind, Infrastructure, Mode, SegmentPolicy, WorkerCounter};
+use loadlock_exchange::{
+    EventKind, Infrastructure, Mode, RuleOptions, SegmentPolicy, WorkerCounter,
+};
 use loadlock_generate::frame::{Arp, FrameBuilder, IcmpMessage, Ipv6, Mac};
 use loadlock_packet::Side;
 use loadlock_pipeline::{Basis, Capacity, Verdict};
@@ -248,5 +250,31 @@ proptest! {
                 prop_assert!(monitor || !matches!(verdict, Verdict::WouldDeny(NoRule)));
             }
         }
+    }
+}
+
+#[test]
+fn a_rule_that_nobody_opens_is_a_hole_in_a_general_one() {
+    const NOBODY: RuleOptions =
+        RuleOptions { client_opens: false, server_opens: false, midstream: false };
+    let general = Rule { client: None, ..http() };
+    let hole = Rule { number: 2, ..http() }.with(NOBODY);
+    // Also what was met running in the grace time isn't adopted by it.
+    let mut rig = Rig::new(
+        Capacity { narrow: 64, wide: 64, fragments: 64 },
+        segment(Mode::Enforce),
+        &[general, hole],
+    );
+    assert_eq!(rig.send(Packet::syn(80).with(ACK)), Verdict::Deny(NoRule));
+    assert_eq!(rig.send(Packet::syn(80)), Verdict::Deny(NoRule));
+    for run_in in [SYN, ACK] {
+        let mut rig = Rig::new(
+            Capacity { narrow: 64, wide: 64, fragments: 64 },
+            segment(Mode::Enforce),
+            &[general],
+        );
+        assert_eq!(rig.send(Packet::syn(80).with(run_in)), by(general));
+        rig.publish(segment(Mode::Enforce), &[general, hole]);
+        assert_eq!(rig.send(Packet::syn(80).with(ACK)), Verdict::Deny(NoRule));
     }
 }

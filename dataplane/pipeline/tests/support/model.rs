@@ -144,7 +144,11 @@ impl Model {
                 && rule.client.is_none_or(|host| host == hosts[client])
         };
         let exact = self.rules.iter().filter(fits).find(|rule| rule.client.is_some());
-        exact.or_else(|| self.rules.iter().find(fits))
+        let decides = exact.or_else(|| self.rules.iter().find(fits));
+        // A rule that lets nobody open is a hole in the general one.
+        decides.filter(|Rule { options, .. }| {
+            options.client_opens || options.server_opens || options.midstream
+        })
     }
 
     fn by_mode(&self, judgement: Result<RuleId, DropReason>) -> Verdict {
