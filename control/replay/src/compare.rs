@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use loadlock_capture::CaptureError;
-use loadlock_exchange::{Event, EventKind};
+use loadlock_exchange::{Event, EventKind, PolicyView};
 use loadlock_learn::Tuple;
-use loadlock_packet::{SegmentId, Side};
+use loadlock_packet::{FlowKey, SegmentId, Side};
 use loadlock_policy::Policy;
 
 use crate::direction::{Addresses, Survey};
@@ -20,12 +20,15 @@ use crate::time::NS_PER_SECOND;
 /// Kinds of conversations and hours kept of one policy's denials; beyond, they are counted as left out.
 const KINDS_MAX: usize = 1 << 20;
 
-/// What was denied, by conversation and hour of the capture.
+/// What was denied, by conversation, who sent its first denied packet, and hour of the capture.
 #[derive(Default)]
 pub(crate) struct Denials {
-    packets: BTreeMap<(Tuple, u64), u64>,
+    packets: BTreeMap<(FlowKey, Side, u64), u64>,
     left_out: u64,
 }
+
+/// Packets denied, by kind of conversation and hour.
+type ByTuple = BTreeMap<(Tuple, u64), u64>;
 
 impl Denials {
     /// Takes a denial into account; other events are nothing to it.
@@ -34,12 +37,25 @@ impl Denials {
             return;
         }
         let hour = event.time_ns / (3_600 * NS_PER_SECOND);
-        let place = (Tuple::new(&event.key, event.initiator), hour);
+        let place = (event.key, event.initiator, hour);
         if self.packets.len() >= KINDS_MAX && !self.packets.contains_key(&place) {
             self.left_out += 1;
             return;
         }
         *self.packets.entry(place).or_default() += event.packets.iter().sum::<u64>();
+    }
+
+    /// The client is who a rule of either policy says, so that a denied answer counts for the question; else who sent first.
+    fn by_tuple(&self, policies: [PolicyView<'_>; 2]) -> ByTuple {
+        let mut tuples = ByTuple::new();
+        for ((key, initiator, hour), packets) in &self.packets {
+            let knows =
+                |side: &Side| policies.iter().any(|policy| policy.find(key, *side).is_some());
+            let client = [*initiator, initiator.other()].into_iter().find(knows);
+            let tuple = Tuple::new(key, client.unwrap_or(*initiator));
+            *tuples.entry((tuple, *hour)).or_default() += packets;
+        }
+        tuples
     }
 }
 
@@ -100,18 +116,19 @@ pub fn compare(
         after.packet(side, packet.time_ns, frame);
         Ok(())
     })?;
-    let [before, after] = [before.into_denials(), after.into_denials()];
+    let [(before, first), (after, second)] = [before.into_denials(), after.into_denials()];
+    let policies = [first.view(), second.view()];
     Ok(Comparison {
         packets,
-        changes: changes(&before, &after),
+        changes: changes(&before.by_tuple(policies), &after.by_tuple(policies)),
         left_out: before.left_out + after.left_out,
         fault: fault.as_ref().map(CaptureError::to_string),
     })
 }
 
-fn changes(before: &Denials, after: &Denials) -> Vec<Changed> {
-    let only = |one: &Denials, other: &Denials, becomes_denied: bool| {
-        let missing = one.packets.iter().filter(|(place, _)| !other.packets.contains_key(place));
+fn changes(before: &ByTuple, after: &ByTuple) -> Vec<Changed> {
+    let only = |one: &ByTuple, other: &ByTuple, becomes_denied: bool| {
+        let missing = one.iter().filter(|(place, _)| !other.contains_key(place));
         let changed = missing.map(|(&(tuple, hour), &packets)| Changed {
             tuple,
             hour_ns: hour * 3_600 * NS_PER_SECOND,

@@ -170,11 +170,11 @@ impl Engine {
         }
     }
 
-    /// Ends every conversation, and tells what was denied.
-    pub fn into_denials(mut self) -> Denials {
+    /// Ends every conversation, and tells what was denied, and by which policy.
+    pub fn into_denials(mut self) -> (Denials, InForce) {
         self.pipeline.end_all(&mut self.events);
         self.take_events();
-        self.denials
+        (self.denials, self.in_force)
     }
 
     /// Ends every conversation; where learning went on to the end, joins what was learned.
