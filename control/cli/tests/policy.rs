@@ -5,6 +5,7 @@ mod appliance;
 use std::fs;
 use std::time::{Duration, Instant};
 
+use appliance::captures::write_conversations;
 use appliance::{PATIENCE, Process, Site, wait_until};
 use serde_json::Value;
 
@@ -319,4 +320,57 @@ fn a_damaged_store_keeps_the_policy_in_force_and_raises_an_alarm() {
     let alarms = site.status()["alarms"].to_string();
     assert!(alarms.contains("the store was damaged") && alarms.contains("damaged-1"), "{alarms}");
     assert_eq!(fs::read(site.path("loadlock.db.damaged-1")).unwrap(), store);
+}
+
+/// Conversations without end of 10.10.1.11 with 10.10.2.10 tcp/5000.
+const BUSY_PORTS: &str = r#"
+[[port]]
+name = "a"
+device = "net_pcap"
+options = { rx_pcap = "tools.pcap", infinite_rx = true }
+[[port]]
+name = "b"
+device = "net_pcap"
+options = { rx_pcap = "servers.pcap", infinite_rx = true }
+[[segment]]
+name = "fab"
+side_a = "a"
+side_b = "b"
+mode = "enforce"
+"#;
+
+const BUSY: &str = "format = 1\n[[device]]\nname = \"tool\"\naddress = \"10.10.1.11\"\nsegment = \"fab\"\nside = \"a\"\n\
+    [[device]]\nname = \"host\"\naddress = \"10.10.2.10\"\nsegment = \"fab\"\nside = \"b\"\n\
+    [[permit]]\nfrom = \"device:tool\"\nto = \"device:host\"\nservice = \"tcp/5000\"\nreason = \"r\"\nowner = \"o\"\n";
+
+#[test]
+fn is_it_me_names_the_change_that_cut_a_connection() {
+    let Some(site) = Site::open() else { return };
+    write_conversations(&site.path("tools.pcap"), &site.path("servers.pcap"));
+    site.configure(&format!("{}{BUSY_PORTS}", site.base("", "")));
+    fs::write(site.path("busy.toml"), BUSY).unwrap();
+    let _control = site.control();
+    wait_for_control(&site);
+    let number = apply(&site, "busy.toml");
+    let _dataplane = site.dataplane();
+    site.wait_until_running();
+    wait_until("frames are forwarded", PATIENCE, || {
+        site.port("a")["forwarded_packets"].as_u64() > Some(100)
+    });
+    fs::write(site.path("less.toml"), BUSY.replace("tcp/5000", "tcp/5001")).unwrap();
+    let cut = apply(&site, "less.toml");
+    let answer = || ask(&site, &["isitme", "tool"]);
+    wait_until("it is told", PATIENCE, || answer()["answer"].as_str().unwrap().starts_with("yes"));
+    let told = answer();
+    let cause = told["denials"][0]["cause"].as_str().unwrap();
+    assert!(cause.starts_with(&format!("because policy {cut} took rule ")), "{told:#}");
+    assert_eq!(told["denials"][0]["tuple"], "tool (10.10.1.11) → host (10.10.2.10) tcp/5000");
+    assert_eq!(told["denials"].as_array().map(Vec::len), Some(1), "{told:#}");
+    // Undone, it works again at the next packet.
+    let back = ask(&site, &["policy", "rollback", &number, "--reason", "test"]);
+    assert!(back["generation"].as_u64() > Some(0));
+    let before = site.port("a")["forwarded_packets"].as_u64();
+    wait_until("frames are forwarded again", PATIENCE, || {
+        site.port("a")["forwarded_packets"].as_u64() > before.map(|before| before + 100)
+    });
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use loadlock_api::{Denial, IsItMe, Time};
 use loadlock_exchange::{DropReason, Event, EventKind};
 use loadlock_learn::Tuple;
-use loadlock_packet::Network;
+use loadlock_packet::{FlowKey, Network};
 use loadlock_policy::AddressMatch;
 
 use crate::core::Core;
@@ -18,6 +18,8 @@ const REMOVED_MAX: usize = 50_000;
 
 #[derive(Clone, Copy)]
 struct Seen {
+    /// One conversation of the kind.
+    sample: FlowKey,
     reason: DropReason,
     forwarded: bool,
     conversations: u64,
@@ -56,6 +58,7 @@ impl DenialLog {
         }
         let packets: u64 = event.packets.iter().sum();
         let new = Seen {
+            sample: event.key,
             reason,
             forwarded: event.flags.forwarded,
             conversations: 0,
@@ -79,6 +82,14 @@ impl DenialLog {
         let before = self.seen.len();
         self.seen.retain(|_, seen| seen.last_ns > median);
         self.forgotten += (before - self.seen.len()) as u64;
+    }
+
+    /// True for denied answers to a denied question, which is told already.
+    fn is_answer(&self, tuple: &Tuple, seen: &Seen) -> bool {
+        let question = Tuple::new(&seen.sample, tuple.client_side.other());
+        self.seen.get(&question).is_some_and(|asked| {
+            (asked.first_ns, question.service) < (seen.first_ns, tuple.service)
+        })
     }
 
     /// Remembers which rules a change takes away.
@@ -112,7 +123,11 @@ impl Core {
                 .iter()
                 .any(|address| is_at(address, tuple.client) || is_at(address, tuple.server))
         };
-        let mut seen: Vec<_> = log.seen.iter().filter(|(tuple, _)| concerns(tuple)).collect();
+        let mut seen: Vec<_> = log
+            .seen
+            .iter()
+            .filter(|(tuple, seen)| concerns(tuple) && !log.is_answer(tuple, seen))
+            .collect();
         seen.sort_by_key(|(tuple, seen)| (std::cmp::Reverse(seen.last_ns), **tuple));
         const SHOWN_MAX: usize = 50;
         let dropped: u64 = seen

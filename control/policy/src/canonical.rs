@@ -5,21 +5,28 @@ use crate::file::{RuleFile, VlanFile};
 
 /// The rules of a canonical text; `None` if it isn't one.
 pub(crate) fn read(text: &str) -> Option<Vec<RuleFile>> {
-    let mut lines = text.split('\n');
-    if lines.next()? != "format = 1" || lines.next()? != "" {
-        return None;
-    }
-    let mut rules = Vec::with_capacity(text.len() / 256);
-    let mut next = lines.next();
-    while let Some(line) = next {
-        if line != "[[rule]]" {
+    let (head, rules) = split(text)?;
+    (head.trim_end() == "format = 1").then_some(rules)
+}
+
+/// Takes the canonical rules at the end of a text apart from what is before them; `None` if its rules aren't canonical, or not at the
+/// end.
+pub(crate) fn split(text: &str) -> Option<(&str, Vec<RuleFile>)> {
+    const HEADER: &str = "[[rule]]";
+    let Some(at) = text.find("\n[[rule]]\n") else {
+        return (!text.contains(HEADER)).then_some((text, Vec::new()));
+    };
+    let (head, rest) = text.split_at(at + 1);
+    let mut lines = rest.split('\n');
+    let mut rules = Vec::with_capacity(rest.len() / 256);
+    while let Some(line) = lines.next() {
+        if line != HEADER {
             return None;
         }
-        rules.push(read_rule(&mut lines)?);
         // What follows is the next rule, or nothing: the last line break was the rule's empty line.
-        next = lines.next();
+        rules.push(read_rule(&mut lines)?);
     }
-    Some(rules)
+    Some((head, rules))
 }
 
 fn read_rule<'t>(lines: &mut impl Iterator<Item = &'t str>) -> Option<RuleFile> {
@@ -82,7 +89,7 @@ fn text(value: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::read;
+    use super::{read, split};
 
     const RULE: &str = "format = 1\n\n[[rule]]\nid = 7\nsegment = \"fab\"\nvlan = 10\nclient = \"10.0.0.1\"\nclient_side = \"a\"\n\
         server = \"10.0.0.2\"\nservice = \"tcp/1\"\nopens = \"client\"\nmidstream = false\nreason = \"a \\\"b\\\" \\\\c\"\n";
@@ -95,6 +102,14 @@ mod tests {
         assert_eq!(read(&owned).expect("canonical")[0].owner.as_deref(), Some("anna"));
         let two = format!("{RULE}{}", &RULE["format = 1\n".len()..]);
         assert_eq!(read(&two).map(|rules| rules.len()), Some(2));
+        assert_eq!(read("format = 1\n").map(|rules| rules.len()), Some(0));
+        let behind = RULE.replacen(
+            "format = 1\n",
+            "format = 1\nlearned = \"listed\"\n[[zone]]\nname = \"z\"\n",
+            1,
+        );
+        let (head, rules) = split(&behind).expect("canonical behind");
+        assert!(head.ends_with("\"z\"\n\n") && rules.len() == 1 && read(&behind).is_none());
         for other in [
             RULE.replace("id = 7", "id = seven"),
             RULE.replace("\\\"b\\\"", "\\u0041"),

@@ -228,3 +228,18 @@ from = "any"
     let error = Document::parse(open, "p").unwrap().expand(&Policy::default(), 0).unwrap_err();
     assert!(error.to_string().contains("`permit[#1].segment` is missing"), "{error}");
 }
+
+#[test]
+fn rules_behind_a_document_are_read_the_short_way_to_the_same_end() {
+    let policy = expand(SITE, &Policy::default());
+    let rules = policy.to_toml().replacen("format = 1\n", "", 1);
+    let text = format!("format = 1\nlearned = \"listed\"\n{rules}");
+    let listed = expand(&text, &Policy::default());
+    assert_eq!(words(&listed), words(&policy));
+    // With a comment in it, it isn't the writer's form any more, and means the same.
+    let commented = text.replacen("reason =", "# why\nreason =", 1);
+    assert_eq!(words(&expand(&commented, &Policy::default())), words(&policy));
+    let mistaken = text.replacen("tcp/5001", "tcp/x", 1);
+    let error = Document::parse(&mistaken, "p").unwrap_err().to_string();
+    assert!(error.starts_with("p:24: `rule[#2].service` is \"tcp/x\""), "{error}");
+}

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use loadlock_packet::Side;
 
 use crate::address::AddressMatch;
+use crate::canonical;
 use crate::error::PolicyErrors;
 use crate::read;
 use crate::rule::{Opens, Rule};
@@ -155,6 +156,18 @@ impl Document {
     pub fn parse(text: &str, place: &str) -> Result<Self, PolicyErrors> {
         if text.trim().is_empty() {
             return Ok(Self { text: text.into(), ..Self::default() });
+        }
+        // Rules as a program writes them are read the short way; what has a mistake is read again, for its lines.
+        if let Some((head, rules)) = canonical::split(text).filter(|(_, rules)| !rules.is_empty()) {
+            let quick = read::with_table(head, place, |table, mut findings| {
+                let document = resolve::document(table, text, &mut findings);
+                read::rules(table, &mut findings);
+                let policy = validate::policy(rules, findings)?;
+                Ok(Self { rules: policy.rules().to_vec(), ..document })
+            });
+            if quick.is_ok() {
+                return quick;
+            }
         }
         read::with_table(text, place, |table, mut findings| {
             let document = resolve::document(table, text, &mut findings);
