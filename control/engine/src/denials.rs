@@ -84,11 +84,12 @@ impl DenialLog {
         self.forgotten += (before - self.seen.len()) as u64;
     }
 
-    /// True for denied answers to a denied question, which is told already.
+    /// True for denied answers to a denied question, which is told already. Both directions of one conversation are denied on their
+    /// own, in any order; as in learning, many client ports make a service, and else the lower port does.
     fn is_answer(&self, tuple: &Tuple, seen: &Seen) -> bool {
         let question = Tuple::new(&seen.sample, tuple.client_side.other());
         self.seen.get(&question).is_some_and(|asked| {
-            (asked.first_ns, question.service) < (seen.first_ns, tuple.service)
+            (asked.conversations, tuple.service) > (seen.conversations, question.service)
         })
     }
 
