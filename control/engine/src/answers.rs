@@ -2,7 +2,7 @@
 //! draining. What changes what is in force goes to the core as a [`Change`] that is ready.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use loadlock_api::{
@@ -266,6 +266,7 @@ impl CoreBackend {
         let new = proposal(state, &self.settings, author, reason, ticket);
         let number = self.store.with(move |store| store.propose(&new)).map_err(store_error)?;
         let state = State { number, ..state.clone() };
+        *self.proposed.lock().unwrap_or_else(PoisonError::into_inner) = Some(state.clone());
         let diff = self.difference(base, &state, Vec::new(), loadlock_api::LIMIT_DEFAULT)?;
         Ok(Proposed { version: self.summary(number)?, diff, failing })
     }
@@ -334,14 +335,20 @@ impl CoreBackend {
             }
             within => within.map(|seconds| Duration::from_secs(seconds.into())),
         };
-        let version = self.stored(number)?;
         let state = self.store.with(move |store| store.state(number)).map_err(store_error)?;
         if state != VersionState::Approved {
+            // One that doesn't exist is refused as that.
+            self.summary(number)?;
             let from: &'static [VersionState] = &[VersionState::Approved];
             let action = loadlock_store::Action::Applied;
             return Err(store_error(StoreError::WrongState { number, state, action, from }));
         }
-        let state = self.read_version(&version)?;
+        // The store compares the version's hash once more before it puts it in force.
+        let proposed = self.proposed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let state = match proposed.filter(|proposed| proposed.number == number) {
+            Some(proposed) => proposed,
+            None => self.read_version(&self.stored(number)?)?,
+        };
         let failing = proof::failing(&state, &self.settings)?;
         if !failing.is_empty() {
             return Err(conflict(

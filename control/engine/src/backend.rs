@@ -1,6 +1,6 @@
 //! The API's way to the core thread: commands with a reply.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
@@ -45,6 +45,8 @@ pub(crate) struct CoreBackend {
     commands: Sender<Command>,
     pub(crate) store: StoreHandle,
     pub(crate) settings: Settings,
+    /// The latest proposal as it was read, so that applying it needn't read it again.
+    pub(crate) proposed: Mutex<Option<State>>,
     events: broadcast::Sender<Arc<EventLine>>,
 }
 
@@ -55,7 +57,7 @@ pub(crate) fn channel(
     settings: Settings,
 ) -> (CoreBackend, Receiver<Command>) {
     let (commands, inbox) = unbounded();
-    (CoreBackend { commands, store, settings, events }, inbox)
+    (CoreBackend { commands, store, settings, proposed: Mutex::new(None), events }, inbox)
 }
 
 /// The server gives up after ten seconds; the answer to a request nobody waits for any more is thrown away.

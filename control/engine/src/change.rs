@@ -56,6 +56,7 @@ impl Core {
             }
         }
         self.wait_for_workers()?;
+        self.note_replaced();
         self.changed()
     }
 
@@ -173,12 +174,19 @@ impl Core {
             rules = state.policy.rules().len(),
             "policy changed"
         );
-        self.denials.note_change(&self.state, &state, now_ns());
         self.expiry_ns = state.document.next_expiry_ns(now_ns());
-        self.state = state;
+        let old = std::mem::replace(&mut self.state, state);
+        self.replaced.get_or_insert((old, now_ns()));
         // What was learned is joined to it with the next version.
         self.learned_revision = u64::MAX;
         self.publish_due = Some(Instant::now());
+    }
+
+    /// Remembers what a change took away, once it is published.
+    pub(crate) fn note_replaced(&mut self) {
+        if let Some((old, since_ns)) = self.replaced.take_if(|_| self.publish_due.is_none()) {
+            self.denials.note_change(&old, &self.state, since_ns);
+        }
     }
 
     /// Takes an unconfirmed version back when its time is over.

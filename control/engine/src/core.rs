@@ -50,6 +50,8 @@ pub(crate) struct Core {
     /// The version in force must be confirmed until then.
     pub pending: Option<Deadline>,
     pub denials: DenialLog,
+    /// What was in force before a change that isn't in `denials` yet, and until when, ns since 1970.
+    pub replaced: Option<(State, u64)>,
     /// When a right ends next, ns since 1970; 0: to be looked at.
     pub expiry_ns: Option<u64>,
     stored_cursors: Vec<Cursor>,
@@ -129,6 +131,7 @@ impl Core {
             saving: None,
             pending: pending.map(|pending| Deadline::of(pending, now, now_ns())),
             denials: DenialLog::new(now_ns()),
+            replaced: None,
             // Some may have ended while no control ran.
             expiry_ns: Some(0),
         })
@@ -162,6 +165,7 @@ impl Core {
         self.expire_if_due();
         self.version_if_due(now);
         self.publish_if_due(now);
+        self.note_replaced();
         drained > 0
     }
 

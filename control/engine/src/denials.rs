@@ -218,10 +218,9 @@ impl Core {
                     gone.version,
                     gone.rule.parts().reason
                 ),
-                format!(
-                    "`loadlock policy diff` shows what else changed; `loadlock policy rollback --reason …` undoes it, `loadlock allow` permits \
+                "`loadlock policy diff` shows what else changed; `loadlock policy rollback --reason …` undoes it, `loadlock allow` permits \
                      this alone for a time"
-                ),
+                    .to_owned(),
             );
         }
         let nearest = key.and_then(|key| key.nearest(&self.state.policy, 1).into_iter().next());

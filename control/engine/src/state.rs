@@ -95,9 +95,14 @@ impl State {
         let known = |rule: &&loadlock_policy::Rule| {
             segments.iter().any(|segment| segment.name == *rule.parts().segment)
         };
-        let rules = self.policy.rules().iter().filter(known).cloned().collect();
-        let policy =
-            Policy::from_rules(rules, "stored rules").map_err(|error| error.to_string())?;
+        let own;
+        let policy = if self.policy.rules().iter().all(|rule| known(&rule)) {
+            &*self.policy
+        } else {
+            let rules = self.policy.rules().iter().filter(known).cloned().collect();
+            own = Policy::from_rules(rules, "stored rules").map_err(|error| error.to_string())?;
+            &own
+        };
         let seed = seed().map_err(|error| format!("/dev/urandom gives no seed: {error}"))?;
         let capacity = settings.dimensions().rule_capacity;
         policy.compile(&segments, self.number.0, seed, capacity).map_err(|error| {

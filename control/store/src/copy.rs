@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::force::InForce;
+use crate::force::{Head, InForce};
 use crate::open::{SCHEMA_VERSION, Store};
 use crate::version::{NewVersion, VersionNumber, modes_of, modes_text};
 
@@ -125,6 +125,7 @@ impl Store {
     pub(crate) fn refresh_copy(&mut self) {
         let written = match self.in_force() {
             Ok(Some(in_force)) => {
+                self.head.set(Some(Some(Head::of(&in_force))));
                 Copy::of(&in_force).write(&self.path).map_err(|error| error.to_string())
             }
             Ok(None) => Ok(()),

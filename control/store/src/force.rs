@@ -38,6 +38,12 @@ pub(crate) struct Head {
     pub is_pending: bool,
 }
 
+impl Head {
+    pub fn of(in_force: &InForce) -> Self {
+        Self { number: in_force.version.number, is_pending: in_force.pending.is_some() }
+    }
+}
+
 /// The entries that put a version in force.
 const PUTS_IN_FORCE: &str = "WHERE action IN ('applied', 'learned')";
 
@@ -71,10 +77,7 @@ impl Store {
         if let Some(head) = self.head.get() {
             return Ok(head);
         }
-        let head = self.in_force()?.map(|in_force| Head {
-            number: in_force.version.number,
-            is_pending: in_force.pending.is_some(),
-        });
+        let head = self.in_force()?.as_ref().map(Head::of);
         self.head.set(Some(head));
         Ok(head)
     }

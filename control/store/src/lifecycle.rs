@@ -151,9 +151,13 @@ impl Store {
         for action in steps {
             record(&transaction, &step, *action, number, &sha256).map_err(&failed)?;
         }
-        self.head.set(None);
+        let changes_force =
+            steps.iter().any(|(action, _)| matches!(action, Action::Applied | Action::Learned));
+        if changes_force {
+            self.head.set(None);
+        }
         transaction.commit().map_err(&failed)?;
-        if steps.iter().any(|(action, _)| matches!(action, Action::Applied | Action::Learned)) {
+        if changes_force {
             self.refresh_copy();
         }
         Ok(number)
@@ -295,13 +299,13 @@ fn state_of(entries: &[AuditEntry], number: VersionNumber, head: Option<Head>) -
     if let Some(head) = head.filter(|head| head.number == number) {
         return if head.is_pending { VersionState::Unconfirmed } else { VersionState::InForce };
     }
-    let settled = entries.iter().rev().find_map(|entry| match entry.action {
+    let settled = entries.last().map(|entry| match entry.action {
         Action::Applied | Action::Learned | Action::Confirmed | Action::Reverted => {
-            Some(VersionState::Superseded)
+            VersionState::Superseded
         }
-        Action::Rejected => Some(VersionState::Rejected),
-        Action::Approved => Some(VersionState::Approved),
-        Action::Proposed => Some(VersionState::Proposed),
+        Action::Rejected => VersionState::Rejected,
+        Action::Approved => VersionState::Approved,
+        Action::Proposed => VersionState::Proposed,
     });
     // Without any entry nobody approved it.
     settled.unwrap_or(VersionState::Proposed)
