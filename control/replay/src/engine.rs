@@ -41,7 +41,7 @@ impl PhaseCounts {
     fn count(&mut self, verdict: Verdict, side: Side, frame_bytes: u32) {
         self.packets += 1;
         self.bytes += u64::from(frame_bytes);
-        self.tallies[side as usize].count(verdict, frame_bytes);
+        self.tallies[side as usize].count(verdict.into(), frame_bytes);
         let place = match verdict {
             Verdict::Allow(Basis::Rule(_)) => 0,
             Verdict::Allow(Basis::Learning) => 1,

@@ -130,10 +130,10 @@ where
         }
     }
 
-    /// The line where a conversation's hash starts.
+    /// The entry where a hash starts. If it is empty, the conversation isn't there.
     #[inline(always)]
-    pub fn at_home(&mut self, key: &K) -> Option<&mut Entry<K>> {
-        let home = self.home(self.hash(key));
+    pub fn at_home(&mut self, hash: u64) -> Option<&mut Entry<K>> {
+        let home = self.home(hash);
         self.lines.get_mut(home)
     }
 
