@@ -217,7 +217,7 @@ impl Core {
 
     fn observe(&mut self, event: &Event) {
         self.events_received += 1;
-        self.live.observe(event);
+        let whole = self.live.observe(event);
         let segment = event.key.tail().segment().index();
         let learning = self.state.modes.get(segment) == Some(&Mode::Learn);
         let denial = matches!(event.kind, EventKind::Denied(_));
@@ -225,7 +225,7 @@ impl Core {
             self.learner.observe(event);
         }
         if !event.flags.repeated
-            && let Some(line) = event_line(&self.settings, &self.state.policy, event)
+            && let Some(line) = event_line(&self.settings, &self.state.policy, &whole)
         {
             // It fails when nobody listens, which is in order.
             let _ = self.events.send(Arc::new(line));
