@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use loadlock_packet::{Kind, MacAddress, Network, Side};
 
 use crate::admission::{AdmissionPolicy, AdmissionSettings, Answers};
-use crate::classes::{Management, management};
-use crate::evidence::Evidence;
+use crate::classes::{Management, is_known_service, management};
+use crate::evidence::{Basis, Evidence};
 use crate::extend::widen_ranges;
 use crate::key::{Device, Tuple};
 use crate::ledger::{Fact, Ledger};
@@ -184,13 +184,17 @@ pub(crate) fn decide(
     let standing: Vec<bool> = ledger
         .facts
         .iter()
-        .map(|fact| fact.is_sound() && !suspicion.taints(fact) && !suspicion.clouds(fact))
+        .map(|fact| {
+            // What a person approved stands for others too, whoever brought it in.
+            let approved = answers.approved.contains(&fact.tuple);
+            fact.is_sound() && (approved || !suspicion.taints(fact) && !suspicion.clouds(fact))
+        })
         .collect();
     // What a convicted device does as others do still tells what it is.
     let others: HashSet<Ends> = standing_facts(ledger, &standing).map(Fact::service_of).collect();
     let counts = |at: usize| standing[at] || others.contains(&ledger.facts[at].service_of());
     let roles = Roles::find(ledger, |at| !counts(at), &answers.roles);
-    let groups = Groups::of(ledger, &standing, &roles, settings.days_min);
+    let groups = Groups::of(ledger, &standing, &roles, settings.habit_days_min);
     let mut judge = Judge {
         ledger,
         settings,
@@ -234,7 +238,7 @@ fn record_all(ledger: &Ledger) -> Decisions {
 }
 
 impl Groups {
-    fn of(ledger: &Ledger, standing: &[bool], roles: &Roles, days_min: u32) -> Self {
+    fn of(ledger: &Ledger, standing: &[bool], roles: &Roles, habit_days_min: u32) -> Self {
         let mut groups = Self {
             by_service: HashMap::new(),
             by_question: HashMap::new(),
@@ -246,7 +250,7 @@ impl Groups {
             groups.by_service.entry(fact.service_of()).or_default().push(at);
             groups.by_question.entry(fact.question_of()).or_default().push(at);
             groups.clients.entry(fact.tuple.server).or_default().insert(fact.tuple.client);
-            let several = usize::from(fact.evidence.days.count() >= days_min);
+            let several = usize::from(fact.evidence.days.count() >= habit_days_min);
             if let Some(role) = roles.of(fact.client) {
                 let users = groups.users.entry((fact.service_of(), role)).or_default();
                 users[0] += 1;
@@ -320,17 +324,16 @@ impl Judge<'_> {
         let extended = self.extend_to_roles(&mut candidates);
         candidates.extend(extended);
         candidates.sort_by_key(|candidate| candidate.tuple);
+        let extended = self.extend_groups(&mut candidates);
+        candidates.extend(extended);
+        candidates.sort_by_key(|candidate| candidate.tuple);
         self.add_approved(&mut candidates);
         let mut ranges = ranges;
         widen_ranges(&mut ranges, &candidates);
         self.follow_moves(&mut candidates, &mut ranges);
         let claimed = (0u32..)
             .zip(&self.ledger.facts)
-            .filter_map(|(_, fact)| {
-                let mac = self.ledger.foreign_station(fact)?;
-                let device = fact.tuple.client_device();
-                (!self.answers.stations.contains(&device)).then_some((device, mac))
-            })
+            .filter_map(|(_, fact)| Some((fact.tuple.client_device(), self.foreign_station(fact)?)))
             .collect();
         Decisions {
             candidates,
@@ -370,6 +373,7 @@ impl Judge<'_> {
     }
 
     fn outcome(&self, at: u32, fact: &Fact, grounds: &Grounds) -> (Outcome, Option<Hold>) {
+        let evidence = &fact.evidence;
         if grounds.approved {
             return (Outcome::Admitted, None);
         }
@@ -385,7 +389,8 @@ impl Judge<'_> {
             return (Outcome::Admitted, None);
         }
         let stands = if fact.is_sound() {
-            let days = grounds.days >= self.settings.days_min;
+            let days =
+                grounds.days >= self.settings.days_min && !is_undetermined(&fact.tuple, evidence);
             days || enough_peers || grounds.period_s.is_some()
         } else {
             self.is_sound_datagram(fact, grounds)
@@ -412,9 +417,7 @@ impl Judge<'_> {
         if self.suspicion.clouds(fact) && grounds.peers < self.settings.peers_min {
             return Some(Hold::Suspicion);
         }
-        if let Some(mac) = self.ledger.foreign_station(fact)
-            && !self.answers.stations.contains(&fact.tuple.client_device())
-        {
+        if let Some(mac) = self.foreign_station(fact) {
             return Some(Hold::Identity(mac));
         }
         if let Some(class) = self.class(fact) {
@@ -427,6 +430,13 @@ impl Judge<'_> {
             return Some(Hold::FanOut { servers: *servers });
         }
         self.rare_server(fact)
+    }
+
+    /// The other station that spoke for the client, unless a person knows of it.
+    fn foreign_station(&self, fact: &Fact) -> Option<MacAddress> {
+        let confirmed = self.answers.stations.contains(&fact.tuple.client_device());
+        let found = self.ledger.foreign_station(fact, self.settings.sides_guessed);
+        found.filter(|_| !confirmed)
     }
 
     /// The class of a service that only a person may admit across zones. File and database services are in order when they are the
@@ -466,7 +476,7 @@ impl Judge<'_> {
     /// Role peers with the same: of the client, asking the same server; of the server, asked by the same client on several days.
     fn peers(&self, at: u32, fact: &Fact) -> usize {
         let counts = self.standing[at as usize];
-        let several = counts && fact.evidence.days.count() >= self.settings.days_min;
+        let several = counts && fact.evidence.days.count() >= self.settings.habit_days_min;
         let clients = self.roles.of(fact.client).and_then(|role| {
             let users = self.groups.users.get(&(fact.service_of(), role))?;
             Some(users[0] - usize::from(counts))
@@ -476,6 +486,21 @@ impl Judge<'_> {
             Some(asked - usize::from(several))
         });
         clients.unwrap_or(0).max(servers.unwrap_or(0))
+    }
+}
+
+/// True for TCP that was met running, of which nothing but the lower of two ports says who is the server, and that port is no known
+/// service. It stands by role peers or a person only, however often it is seen.
+fn is_undetermined(tuple: &Tuple, evidence: &Evidence) -> bool {
+    tuple.kind == Kind::Tcp
+        && evidence.settled_basis() == Basis::Assumed
+        && !is_known_service(tuple.service)
+}
+
+impl Candidate {
+    /// True if its direction is no more than a guess.
+    pub(crate) fn is_undetermined(&self) -> bool {
+        self.evidence.is_some_and(|evidence| is_undetermined(&self.tuple, &evidence))
     }
 }
 
