@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use loadlock_exchange::{Event, EventKind};
 use loadlock_packet::{Kind, Network};
 
+use crate::candidate::{Candidate, Decisions, Outcome};
 use crate::days::{Days, NS_PER_DAY, day_of};
-use crate::decide::{Candidate, Decisions, Outcome};
 use crate::key::{Device, Tuple, is_possible};
 
 /// Conversations that no rule permits, since learning ended. Bounded; 64 bytes or so each.

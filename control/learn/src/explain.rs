@@ -3,7 +3,7 @@
 use loadlock_packet::Side;
 
 use crate::admission::AdmissionSettings;
-use crate::decide::{Candidate, Decisions, Hold, Outcome};
+use crate::candidate::{Candidate, Decisions, Hold, Outcome};
 use crate::evidence::Evidence;
 use crate::key::{Device, Tuple};
 use crate::suspicion::{Charge, Conviction};

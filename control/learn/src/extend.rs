@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use loadlock_packet::{Kind, Network};
 
-use crate::decide::{Candidate, Grounds, Judge, Outcome, PortRange};
+use crate::candidate::{Candidate, Grounds, Outcome, PortRange};
+use crate::decide::Judge;
 use crate::key::{Device, Tuple};
 use crate::negotiated::Negotiated;
 

@@ -8,8 +8,9 @@ use loadlock_packet::{FlowKey, Kind, Side};
 use loadlock_policy::{Policy, PolicyErrors};
 
 use crate::admission::{AdmissionSettings, Answers, Window};
+use crate::candidate::Decisions;
 use crate::days::NS_PER_DAY;
-use crate::decide::{Decisions, decide};
+use crate::decide::decide;
 use crate::direction::Directions;
 use crate::evidence::{Basis, Evidence};
 use crate::key::{Device, Place, Tuple, is_possible};
