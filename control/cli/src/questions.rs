@@ -83,7 +83,7 @@ impl Answer {
     fn give(&self, approve: bool) -> Result<(), Failure> {
         let body = AnswerBody { approve, reason: self.reason.clone() };
         let answered = self.reach.connect()?.answer(&self.id, &body)?;
-        self.output.show(&answered, render_answered)
+        Ok(self.output.show(&answered, render_answered)?)
     }
 }
 

@@ -543,3 +543,6 @@ impl Core {
         tracing::info!("control has ended; the dataplane keeps the policy in force");
     }
 }
+
+#[cfg(test)]
+mod tests;
