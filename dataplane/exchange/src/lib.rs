@@ -22,6 +22,7 @@ mod allowlist;
 mod counters;
 mod event;
 mod hash;
+mod prefetch;
 mod reason;
 mod ring;
 mod snapshot;
@@ -53,6 +54,7 @@ pub use counters::{
 };
 pub use event::{Event, EventFlags, EventKind, RecordError};
 pub use hash::{Seed, hash_narrow, hash_wide};
+pub use prefetch::prefetch;
 pub use reason::{DropReason, REASONS_MAX};
 pub use ring::{Consumer, Cursor, Producer, RECORD_WORDS, Record, RingFull, RingMemory};
 pub use snapshot::{
