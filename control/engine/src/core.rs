@@ -8,7 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam::channel::Receiver;
 use loadlock_api::{EventLine, Listing, ModeChanged};
 use loadlock_exchange::{ControlExchange, Event, EventKind, Mode, PublishError, RegionError};
-use loadlock_learn::{AdmissionSettings, Decisions, Drift, EvidenceChanges, LearnLimits, Learner};
+use loadlock_learn::{
+    AdmissionSettings, Decisions, Drift, EvidenceChanges, LearnLimits, Learner, Volume,
+};
 use loadlock_settings::Settings;
 use loadlock_store::Cursor;
 use tokio::sync::broadcast;
@@ -50,6 +52,8 @@ pub(crate) struct Core {
     pub said: Said,
     /// What was refused since control started.
     pub drift: Drift,
+    /// What rights carry today.
+    pub volume: Volume,
     /// Enforced segments whose learned rules a person's answer is changing.
     pub decided_segments: BTreeSet<String>,
     /// When the next window ends, ns since 1970.
@@ -117,6 +121,7 @@ impl Core {
         let mut core = Self {
             said,
             drift: Drift::new(DRIFT_TUPLES_MAX),
+            volume: Volume::new(DRIFT_TUPLES_MAX),
             decided_segments: BTreeSet::new(),
             window_end_ns: None,
             live: LiveView::new(settings.control.flow_view_capacity as usize),
@@ -250,6 +255,8 @@ impl Core {
         let denial = matches!(event.kind, EventKind::Denied(_));
         if denial {
             self.drift.observe(event);
+        } else if !learning {
+            self.volume.observe(event, &self.learner);
         }
         if !denial && (event.flags.learning || (learning && event.rule.is_some())) {
             self.learner.observe(event);

@@ -126,8 +126,10 @@ impl Core {
         body: &AnswerBody,
         author: &str,
     ) -> Result<Answered, BackendError> {
-        let asked = self.asked(&self.decide()).into_iter().find(|asked| asked.question.id == id);
-        let Some(Asked { question, subject }) = asked else {
+        let mut asked =
+            self.asked(&self.decide()).into_iter().filter(|asked| asked.question.id == id);
+        // Two with one id would be an attacker's doing: then neither is answered.
+        let (Some(Asked { question, subject }), None) = (asked.next(), asked.next()) else {
             return Err(BackendError::Conflict {
                 reason: format!(
                     "there is no open question \"{id}\": it was answered, or is about something else by now"
@@ -295,7 +297,7 @@ impl Core {
     }
 }
 
-/// Twelve hexadecimal digits of a hash over all that the answer decides about. Sources and stations keep their question when only what
+/// Sixteen hexadecimal digits of a hash over all that the answer decides about. Sources and stations keep their question when only what
 /// they did grows.
 fn id(kind: QuestionKind, subject: &Subject, segments: &[String]) -> String {
     let about = match subject.kind {
@@ -314,5 +316,5 @@ fn id(kind: QuestionKind, subject: &Subject, segments: &[String]) -> String {
         subject: about,
     };
     let hash = Sha256::digest(entry.encode(segments));
-    hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -46,6 +46,10 @@ pub struct Figures {
     pub benign_blocked_share: f64,
     /// Conversations of attacks after the learning time that were forwarded.
     pub attack_connections_forwarded: f64,
+    /// Rights that attacks used, and whose volume was an alarm.
+    pub loud_attacks: f64,
+    /// Those of benign work.
+    pub loud_benign: f64,
     /// Share of permitted tuples that nobody used while it enforced.
     pub permitted_never_used_share: f64,
     /// Rules.
@@ -74,6 +78,8 @@ impl Figures {
             benign_blocked: none,
             benign_blocked_share: none,
             attack_connections_forwarded: none,
+            loud_attacks: none,
+            loud_benign: none,
             permitted_never_used_share: none,
             rules: none,
             summary_lines: none,
@@ -87,7 +93,7 @@ impl Figures {
 type Reading = fn(&Figures) -> f64;
 
 /// Every figure: its key, whether less is better, and how it is read.
-pub(crate) const FIGURES: [(&str, bool, Reading); 16] = [
+pub(crate) const FIGURES: [(&str, bool, Reading); 18] = [
     ("attack_tuples_admitted", true, |f| f.attack_tuples_admitted),
     ("benign_blocks_per_100_devices_week", true, |f| f.benign_blocks_per_100_devices_week),
     ("rule_recall", false, |f| f.rule_recall),
@@ -99,6 +105,8 @@ pub(crate) const FIGURES: [(&str, bool, Reading); 16] = [
     ("benign_blocked", true, |f| f.benign_blocked),
     ("benign_blocked_share", true, |f| f.benign_blocked_share),
     ("attack_connections_forwarded", true, |f| f.attack_connections_forwarded),
+    ("loud_attacks", false, |f| f.loud_attacks),
+    ("loud_benign", true, |f| f.loud_benign),
     ("permitted_never_used_share", true, |f| f.permitted_never_used_share),
     ("rules", true, |f| f.rules),
     ("summary_lines", true, |f| f.summary_lines),

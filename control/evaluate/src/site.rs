@@ -2,8 +2,8 @@
 
 use loadlock_generate::{Flow, Site};
 use loadlock_learn::{
-    AdmissionSettings, Answers, Decisions, Drift, LearnLimits, Learner, NS_PER_DAY, Outcome,
-    Proposal, Window,
+    AdmissionSettings, Answers, Decisions, Drift, LearnLimits, Learner, Loud, NS_PER_DAY, Outcome,
+    Proposal, Volume, Window,
 };
 use loadlock_packet::{FlowKey, Side};
 
@@ -11,6 +11,7 @@ use crate::enforced::Enforced;
 use crate::error::EvaluateError;
 use crate::measures::Figures;
 use crate::person::{Manner, Person};
+use crate::tally::Tally;
 use crate::truth::{Oracle, day_of, events, key};
 
 /// How often the person looks at what is new; and at once, that is within the hour, where several devices of a role are blocked: that
@@ -301,6 +302,8 @@ impl Run<'_> {
         let mut is_new = false;
         let mut drift = Drift::new(DRIFT_TUPLES_MAX);
         let mut tally = Tally::new(self.site);
+        let mut volume = Volume::new(DRIFT_TUPLES_MAX);
+        let mut used_by_attacks = std::collections::BTreeSet::new();
         for flow in self.site.flows(self.seed).filter(|flow| flow.time_ns >= start_ns) {
             while flow.time_ns >= start_ns + (hours + 1) * HOUR_NS {
                 hours += 1;
@@ -323,13 +326,22 @@ impl Run<'_> {
             let permitted = enforced.permits(&key, opener(&flow));
             let segment = key.tail().segment();
             let is_open = self.windows.iter().any(|window| window.is_open(segment, flow.time_ns));
+            let tuple = loadlock_learn::Tuple::new(&key, opener(&flow));
             if !permitted {
                 is_new = true;
-                drift.note(loadlock_learn::Tuple::new(&key, opener(&flow)), flow.time_ns, 1);
+                drift.note(tuple, flow.time_ns, 1);
+            } else if let Some(usual) = learner.usual_bytes(&tuple) {
+                volume.note(tuple, flow.time_ns, flow.bytes, usual);
+                if flow.is_attack {
+                    used_by_attacks.insert(tuple);
+                }
             }
             tally.count(&flow, permitted || is_open);
         }
         tally.fill(figures, self.site.learn_days());
+        let by_attacks = |loud: &&Loud| used_by_attacks.contains(&loud.tuple);
+        figures.loud_attacks = volume.loud().filter(by_attacks).count() as f64;
+        figures.loud_benign = volume.loud().count() as f64 - figures.loud_attacks;
         let mut admitted = std::collections::BTreeMap::new();
         for flow in self.site.flows(self.seed).filter(|flow| flow.is_attack) {
             let Some(key) = key(&flow) else { continue };
@@ -379,62 +391,4 @@ fn permits(enforced: &Enforced, tuple: &loadlock_learn::Tuple) -> bool {
         ),
     };
     key.is_some_and(|key| enforced.permits(&key, tuple.client_side))
-}
-
-/// Conversations while a policy is enforced.
-struct Tally<'s> {
-    site: &'s Site,
-    benign: u64,
-    blocked: u64,
-    attacks_forwarded: u64,
-    blocked_by_day: Vec<u32>,
-    blocked_of: std::collections::BTreeMap<u16, u64>,
-}
-
-impl<'s> Tally<'s> {
-    fn new(site: &'s Site) -> Self {
-        Self {
-            site,
-            benign: 0,
-            blocked: 0,
-            attacks_forwarded: 0,
-            blocked_by_day: vec![0; site.days() as usize + 1],
-            blocked_of: std::collections::BTreeMap::new(),
-        }
-    }
-
-    fn count(&mut self, flow: &Flow, forwarded: bool) {
-        if flow.is_attack {
-            self.attacks_forwarded += u64::from(forwarded);
-            return;
-        }
-        self.benign += 1;
-        if !forwarded {
-            self.blocked += 1;
-            let day = day_of(self.site, flow.time_ns) as usize;
-            self.blocked_by_day[day] += 1;
-            *self.blocked_of.entry(flow.class).or_default() += 1;
-        }
-    }
-
-    fn fill(&self, figures: &mut Figures, learn_days: u32) {
-        let weeks = f64::from(self.site.days() - learn_days) / 7.0;
-        let hundreds = self.site.tools() as f64 / 100.0;
-        figures.benign_connections = self.benign as f64;
-        figures.benign_blocked = self.blocked as f64;
-        figures.benign_blocked_share = self.blocked as f64 / self.benign.max(1) as f64;
-        figures.connection_recall = 1.0 - figures.benign_blocked_share;
-        figures.benign_blocks_per_100_devices_week = self.blocked as f64 / weeks / hundreds;
-        figures.attack_connections_forwarded = self.attacks_forwarded as f64;
-    }
-
-    fn blocked_by_class(&self, site: &Site) -> Vec<(String, u64)> {
-        let mut classes: Vec<(String, u64)> = self
-            .blocked_of
-            .iter()
-            .map(|(class, count)| (site.class(*class).to_owned(), *count))
-            .collect();
-        classes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        classes
-    }
 }

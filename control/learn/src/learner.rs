@@ -292,6 +292,15 @@ impl Learner {
         self.policy_of(&self.decide(settings, answers))
     }
 
+    /// What an average day of use carried, from the client and from the server; `None` if the tuple wasn't seen.
+    #[must_use]
+    pub fn usual_bytes(&self, tuple: &Tuple) -> Option<[u64; 2]> {
+        let evidence = &self.settled.get(tuple)?.evidence;
+        let days = u64::from(evidence.days.count().max(1));
+        let side = tuple.client_side;
+        Some([side, side.other()].map(|side| evidence.bytes[side as usize] / days))
+    }
+
     /// Announces windows in which nothing new enters the baseline; replaces those announced before.
     pub fn announce(&mut self, windows: Vec<Window>) {
         self.windows = windows;

@@ -52,6 +52,7 @@ mod settle;
 mod subject;
 mod suspicion;
 mod table;
+mod volume;
 
 pub use admission::{AdmissionPolicy, AdmissionSettings, Answers, Window};
 pub use candidate::{Candidate, Decisions, Grounds, Hold, Outcome, PortRange};
@@ -71,3 +72,4 @@ pub use row::{EvidenceChanges, EvidenceRow, EvidenceSubject, Restored};
 pub use rules::{Party, Summary};
 pub use subject::{Subject, SubjectKind};
 pub use suspicion::{Charge, Conviction};
+pub use volume::{Loud, Volume};
