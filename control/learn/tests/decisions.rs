@@ -197,7 +197,7 @@ fn a_session_that_goes_on_is_answered_and_seen_on_each_day() {
 #[test]
 fn in_a_week_with_nobody_to_ask_one_day_suffices_and_a_scan_does_not() {
     let mut talks = work(6, 3);
-    let once = tcp((1, 1), (2, 77), 8000, START_NS + HOUR_NS);
+    let once = tcp((1, 50), (2, 77), 8000, START_NS + HOUR_NS);
     talks.push(once);
     let scan =
         (0..12u8).map(|host| tcp((2, 66), (1, 100 + host), 445, START_NS + HOUR_NS).failed());
