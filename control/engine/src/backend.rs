@@ -6,8 +6,8 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use loadlock_api::{
     Backend, BackendError, DropCount, EventLine, Explanation, ExplanationQuery, Flow, FlowQuery,
-    IsItMe, Listing, Mode, ModeChanged, PolicyAnswer, PolicyChanged, PolicyRequest, Rule,
-    RuleQuery, Status,
+    IsItMe, LearningAnswer, LearningRequest, Listing, Mode, ModeChanged, PolicyAnswer,
+    PolicyChanged, PolicyRequest, Rule, RuleQuery, Status,
 };
 use loadlock_policy::AddressMatch;
 use loadlock_settings::Settings;
@@ -38,6 +38,11 @@ pub(crate) enum Command {
     Change(Change, Reply<PolicyChanged>),
     /// What was denied of these addresses.
     Denials(Vec<AddressMatch>, String, Reply<IsItMe>),
+    Learning {
+        request: LearningRequest,
+        author: String,
+        reply: Reply<LearningAnswer>,
+    },
 }
 
 /// The API's end.
@@ -112,6 +117,15 @@ impl Backend for CoreBackend {
 
     fn policy(&self, request: PolicyRequest, author: &str) -> Result<PolicyAnswer, BackendError> {
         self.answer(request, author)
+    }
+
+    fn learning(
+        &self,
+        request: LearningRequest,
+        author: &str,
+    ) -> Result<LearningAnswer, BackendError> {
+        let author = author.to_owned();
+        self.ask(|reply| Command::Learning { request, author, reply })
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>> {

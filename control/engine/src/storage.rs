@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
-use loadlock_store::{Cursor, EvidenceRow, InForce, Opened, Store, StoreError};
+use loadlock_store::{Answer, Cursor, EvidenceRow, InForce, NewAnswer, Opened, Store, StoreError};
 
 use crate::error::EngineError;
 
@@ -64,6 +64,7 @@ pub(crate) struct Storage {
     /// What somebody has to know about the store.
     pub alarms: Vec<String>,
     pub evidence: Vec<EvidenceRow>,
+    pub answers: Vec<Answer>,
     pub cursors: Vec<Cursor>,
 }
 
@@ -72,6 +73,7 @@ impl Storage {
     pub fn open(path: &Path) -> Result<Self, EngineError> {
         let Opened { store, in_force, alarms } = loadlock_store::open(path, crate::core::now_ns())?;
         let evidence = store.load_evidence()?;
+        let answers = store.answers()?;
         let cursors = store.cursors()?;
         let (requests, inbox) = unbounded();
         let (done, saved) = unbounded();
@@ -86,6 +88,7 @@ impl Storage {
             in_force,
             alarms,
             evidence,
+            answers,
             cursors,
         })
     }
@@ -104,6 +107,11 @@ impl Storage {
     /// Waits for what became of a batch handed over before.
     pub fn wait_saved(&self) -> Option<Saved> {
         self.saved.recv().ok()
+    }
+
+    /// Appends what somebody said and waits until it is on disk.
+    pub fn append_answer(&self, answer: NewAnswer) -> Result<u64, StoreError> {
+        self.with(move |store| store.append_answer(&answer))
     }
 
     /// A way to the store for other threads.

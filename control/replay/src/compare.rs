@@ -102,7 +102,7 @@ pub fn compare(
         let policy =
             Policy::from_rules(rules.cloned().collect(), "policy").map_err(ReplayError::Policy)?;
         let given = Given { segment: segment.into(), policy };
-        let mut engine = Engine::new(options, id, given, surveyed.figures.packets, 0)?;
+        let mut engine = Engine::new(options, id, given, surveyed.figures.packets, 0, false)?;
         engine.enforce()?;
         Ok::<_, ReplayError>(engine)
     };

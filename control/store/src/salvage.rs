@@ -122,6 +122,7 @@ fn replace(
     let newest = [proven, copy].into_iter().flatten().max_by_key(|copy| copy.entry);
     let Some(newest) = newest else { return Err(again(path, error)) };
     let evidence = old.readable_evidence();
+    let answers = old.answers().unwrap_or_default();
     drop(old);
     let aside = Store::move_aside(path)?;
     let store = Store::open(path)?;
@@ -129,9 +130,13 @@ fn replace(
     opened.restore(&newest, now_ns)?;
     let rows = evidence.len();
     opened.store.save_evidence(&[], &evidence, &[])?;
+    for answer in &answers {
+        opened.store.append_answer(&answer.content)?;
+    }
+    let said = answers.len();
     opened.alarms.push(format!(
-        "the store was damaged ({}) and lies now in {}: policy version {} is in force again as version 1, {rows} rows of evidence were \
-         taken over, history is only in the old file. Check the disk, and restore a backup if the history is needed",
+        "the store was damaged ({}) and lies now in {}: policy version {} is in force again as version 1, {rows} rows of evidence and {said} \
+         answers were taken over, history is only in the old file. Check the disk, and restore a backup if the history is needed",
         finding(error),
         aside.display(),
         newest.number

@@ -61,6 +61,8 @@ pub(crate) fn bring_up(
     }
     if version < 2 {
         transaction.execute_batch(SECOND)?;
+        // Some of schema 1 have it already.
+        transaction.execute_batch(crate::answer::TABLE)?;
         // Before schema 2 every version was in force from the moment it was there.
         let mut statement = transaction.prepare(
             "SELECT number, created_ns, author, reason, sha256 FROM version ORDER BY number",

@@ -5,7 +5,7 @@ use std::io;
 use loadlock_exchange::{PolicyView, Seed, WORKER_COUNTERS, WorkerCounter};
 use loadlock_packet::{Frame, Ingress, NarrowKey, WideKey};
 
-use crate::ageing::{Ageing, Round};
+use crate::ageing::{Ageing, ReadOut, Round};
 use crate::clock::{Clock, Moment};
 use crate::deferred::{Begun, Deferred, Tables};
 use crate::denied::DeniedReports;
@@ -240,21 +240,34 @@ impl Pipeline {
             events,
             counts: &mut self.counts,
             refused: false,
+            read_out: ReadOut::Turn(0),
         };
         ageing.sweep_due(&mut self.narrow, &mut self.narrow_round, lines_max);
         ageing.sweep_due(&mut self.wide, &mut self.wide_round, lines_max);
     }
 
+    /// Reports what was counted of every live conversation since it was last reported: what is known of those that are still running
+    /// when learning ends. For replay; a worker's are read out by [`Pipeline::age`], each once in about four minutes.
+    pub fn read_out_all<S: EventSink>(&mut self, generation: u64, events: &mut S) {
+        self.sweep_all(generation, false, events);
+    }
+
     /// Ends every conversation and reports it; for the end of a replay.
     pub fn end_all<S: EventSink>(&mut self, events: &mut S) {
+        self.sweep_all(0, true, events);
+    }
+
+    fn sweep_all<S: EventSink>(&mut self, generation: u64, ends: bool, events: &mut S) {
+        let none = TickTimeouts::none();
         let mut ageing = Ageing {
             now: self.clock.now(),
-            generation: 0,
+            generation: generation as u16,
             roll_call: self.roll_call,
-            timeouts: &TickTimeouts::none(),
+            timeouts: if ends { &none } else { &self.timeouts },
             events,
             counts: &mut self.counts,
             refused: false,
+            read_out: ReadOut::All,
         };
         self.narrow.restart_sweep();
         self.wide.restart_sweep();

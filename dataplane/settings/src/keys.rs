@@ -440,10 +440,10 @@ pub(crate) static CONTROL: Table = Table {
         text(
             "admission",
             Kind::Choice(&["evidence", "record-all"]),
-            "record-all",
-            "What becomes a rule. record-all: everything seen, an attack too. evidence: what was answered on several days, or \
-             role peers do as well, unless its source scans; the rest waits, and is blocked in enforce mode unless a rule is \
-             written for it.",
+            "evidence",
+            "What becomes a rule. evidence: what was answered on several days, or role peers do as well, unless its source \
+             scans; the rest is asked (`loadlock questions list`), and blocked in enforce mode until it is approved. \
+             record-all: everything seen, an attack too.",
         ),
         text(
             "approver",

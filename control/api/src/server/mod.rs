@@ -7,6 +7,7 @@
 
 mod connection;
 mod history;
+mod learning;
 mod policy;
 mod query;
 mod refusal;

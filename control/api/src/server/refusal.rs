@@ -32,6 +32,13 @@ const ENDPOINTS: &[&str] = &[
     "POST /v1/policy/test",
     "GET /v1/policy/verdict",
     "GET /v1/devices/{device}/denials",
+    "GET /v1/questions",
+    "POST /v1/questions/{id}",
+    "GET /v1/answers",
+    "GET /v1/readiness",
+    "GET /v1/windows",
+    "POST /v1/windows",
+    "PUT /v1/windows/{number}/closing",
 ];
 
 impl Refusal {

@@ -52,6 +52,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/v1/events", get(events))
         .route("/v1/events/recent", get(recent))
         .merge(super::policy::router())
+        .merge(super::learning::router())
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown_endpoint)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
