@@ -6,6 +6,7 @@ use std::io;
 use std::ptr::NonNull;
 use std::time::Instant;
 
+use loadlock_exchange::seed;
 use loadlock_packet::NarrowKey;
 use loadlock_pipeline::{BURST_FRAMES_MAX, Lookup};
 
@@ -92,11 +93,50 @@ fn keys(count: usize) -> Vec<NarrowKey> {
 /// EAL or a table can't be made.
 pub fn lookups(sizes: &[usize], runs: usize) -> io::Result<Vec<Primitive>> {
     start_eal(1)?;
-    sizes.iter().map(|&size| one_size(size, runs)).collect()
+    let mut all: Vec<Primitive> =
+        sizes.iter().map(|&size| one_size(size, runs)).collect::<io::Result<_>>()?;
+    if let Some(&size) = sizes.iter().min() {
+        all.push(crafted(size, runs)?);
+    }
+    Ok(all)
+}
+
+/// A flood of conversations that somebody chose who doesn't know the seed, against ordinary ones: the XOR of a key's two words is
+/// the same for all, so that whatever folds them before it mixes in a secret sees one key.
+fn crafted(size: usize, runs: usize) -> io::Result<Primitive> {
+    const XOR: u64 = 6 << 32 | 0x0ac0_0001 << 32;
+    let ordinary = keys(size);
+    let crafted: Vec<NarrowKey> = (0..size as u64)
+        .map(|at| NarrowKey([at | 0x0ac0_0001 << 32, (at | 0x0ac0_0001 << 32) ^ XOR]))
+        .collect();
+    let mut measured =
+        [("loadlock, ordinary keys", Vec::new()), ("loadlock, crafted keys", Vec::new())];
+    for _ in 0..runs {
+        for ((_, rates), keys) in measured.iter_mut().zip([&ordinary, &crafted]) {
+            let mut table = Lookup::new(size, seed()?, true)?;
+            if !keys.iter().all(|key| table.insert(*key)) {
+                return Err(io::Error::other("our own table is full too early"));
+            }
+            let keys = shuffled(keys.clone());
+            rates.push(rate(&keys, || find_all(&mut table, &keys))?);
+        }
+    }
+    Ok(Primitive::of(
+        format!("lookup of one of {size} keys under a seed of the kernel's"),
+        &measured,
+    ))
+}
+
+fn shuffled(mut keys: Vec<NarrowKey>) -> Vec<NarrowKey> {
+    let mut state = 1;
+    for at in (1..keys.len()).rev() {
+        keys.swap(at, (random(&mut state) % (at as u64 + 1)) as usize);
+    }
+    keys
 }
 
 fn one_size(size: usize, runs: usize) -> io::Result<Primitive> {
-    let mut keys = keys(size);
+    let keys = keys(size);
     let mut ours = Lookup::new(size, SEED, true)?;
     for key in &keys {
         if !ours.insert(*key) {
@@ -104,10 +144,7 @@ fn one_size(size: usize, runs: usize) -> io::Result<Primitive> {
         }
     }
     let dpdk = Dpdk::new(&keys)?;
-    let mut state = 1;
-    for at in (1..keys.len()).rev() {
-        keys.swap(at, (random(&mut state) % (at as u64 + 1)) as usize);
-    }
+    let keys = shuffled(keys);
     let mut measured = [("loadlock", Vec::new()), ("rte_hash_lookup_bulk, lock-free", Vec::new())];
     for _ in 0..runs {
         measured[0].1.push(rate(&keys, || find_all(&mut ours, &keys))?);

@@ -51,7 +51,7 @@ impl Primitive {
         let mut text = format!("{}\n", self.what);
         for Contender { name, per_second, ratio_of_loadlock } in &self.contenders {
             text += &format!(
-                "  {name:<34} {:>24} M/s   loadlock is {} ×\n",
+                "  {name:<34} {:>24} M/s   the first is {} ×\n",
                 per_second.text(1e6, 1),
                 ratio_of_loadlock.text(1.0, 2)
             );

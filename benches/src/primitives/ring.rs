@@ -11,6 +11,7 @@ use loadlock_exchange::{
 };
 
 use super::Primitive;
+use crate::hugepages::HugeFolder;
 use crate::in_memory::BURST;
 
 /// The daemon's default.
@@ -114,7 +115,7 @@ pub fn event_ring(
 }
 
 fn loadlock() -> io::Result<f64> {
-    let folder = tempfile::tempdir_in("/dev/shm")?;
+    let folder = HugeFolder::new("loadlock-ring")?;
     let (_dataplane, worker, mut control) = event_ring(folder.path())?;
     let mut producer = worker.events;
     let consumer = &mut control.events[0];
@@ -122,7 +123,7 @@ fn loadlock() -> io::Result<f64> {
         move |next| {
             let burst = (BURST as u64).min(RECORDS - next);
             let sent = (next..next + burst)
-                .take_while(|&number| producer.push(&record(number), 0).is_ok())
+                .take_while(|&number| producer.push_with(0, |slot| *slot = record(number)).is_ok())
                 .count();
             producer.publish();
             sent as u64
