@@ -30,8 +30,6 @@ pub(crate) struct Deferral {
 pub(crate) struct Deferred {
     list: [Deferral; BURST_FRAMES_MAX],
     count: usize,
-    /// Whatever comes is to be deferred: one that was deferred could change how a later one is to be taken.
-    pub all: bool,
 }
 
 const _: () = assert!(BURST_FRAMES_MAX <= u8::MAX as usize);
@@ -39,12 +37,11 @@ const _: () = assert!(BURST_FRAMES_MAX <= u8::MAX as usize);
 impl Deferred {
     pub fn new() -> Self {
         let none = Deferral { hash: 0, at: 0, absent: false };
-        Self { list: [none; BURST_FRAMES_MAX], count: 0, all: false }
+        Self { list: [none; BURST_FRAMES_MAX], count: 0 }
     }
 
     pub fn clear(&mut self) {
         self.count = 0;
-        self.all = false;
     }
 
     pub fn is_empty(&self) -> bool {
@@ -57,11 +54,10 @@ impl Deferred {
         self.push(at, true);
     }
 
-    /// Defers the frame at `at`, and all that follow it.
-    #[inline]
-    pub fn with_all_others(&mut self, at: usize) {
-        self.all = true;
-        self.push(at, false);
+    /// Defers the frames from `at` to `end`: one that is deferred could change how a later one is to be taken.
+    #[cold]
+    pub fn all_from(&mut self, at: usize, end: usize) {
+        (at..end).for_each(|at| self.push(at, false));
     }
 
     #[inline(always)]

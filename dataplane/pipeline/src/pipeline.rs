@@ -179,10 +179,10 @@ impl Pipeline {
         let frame_bytes = run.bytes + intake.take(ingress, frames, tables.narrow, tables.wide);
         let mut all_allowed = run.all_allowed;
         deferred.clear();
+        let count = frames.len().min(verdicts.len()).min(BURST_FRAMES_MAX);
         let slots = intake.slots.iter().enumerate();
         for ((verdict, frame), (at, slot)) in verdicts.iter_mut().zip(frames).zip(slots) {
             let look = match slot.sort {
-                _ if deferred.all => Look::Special,
                 Sort::Narrow => burst.look(tables.narrow, &slot.narrow(), slot, &plain[0]),
                 Sort::Wide => burst.look(tables.wide, &slot.wide(), slot, &plain[1]),
                 Sort::Rare => Look::Special,
@@ -194,7 +194,10 @@ impl Pipeline {
                     *verdict = burst.special(&mut tables, slot, intake.reading(at), frame.head());
                     all_allowed &= verdict.is_allowed();
                 }
-                Look::Special => deferred.with_all_others(at),
+                Look::Special => {
+                    deferred.all_from(at, count);
+                    break;
+                }
             }
         }
         if !deferred.is_empty() {

@@ -145,6 +145,7 @@ fn compare(capacity: [usize; 2], mode: Mode, rules: Vec<Rule>, steps: &[Step]) {
             Step::Burst(packets) => {
                 let frames: Vec<_> = packets.iter().map(Packet::frame).collect();
                 let verdicts = rig.burst(packets[0].from, &frames);
+                model.begin_burst();
                 for (packet, verdict) in packets.iter().zip(verdicts) {
                     let expected = model.judge(packet);
                     assert_eq!(verdict, expected, "step {number}: {packet:?}");

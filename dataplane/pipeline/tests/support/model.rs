@@ -64,6 +64,7 @@ pub struct Model {
     pub generation: u64,
     pub stories: Vec<Story>,
     pub refused: u64,
+    judge_again_left: usize,
 }
 
 fn ticks(ns: u64) -> u64 {
@@ -121,6 +122,7 @@ impl Model {
             mode,
             rules,
             generation: 1,
+            judge_again_left: 0,
             stories: Vec::new(),
             refused: 0,
         }
@@ -251,6 +253,11 @@ impl Model {
         (full, full || self.now_ns < self.adopting_until_ns[table])
     }
 
+    /// A burst begins: four conversations of it may meet a new policy.
+    pub fn begin_burst(&mut self) {
+        self.judge_again_left = 4;
+    }
+
     pub fn judge(&mut self, packet: &Packet) -> Verdict {
         if packet.sort.is_error()
             && let Some(verdict) = self.about(packet)
@@ -261,7 +268,8 @@ impl Model {
         let Some(mut flow) = self.flows.get(&key).copied() else {
             return self.begin(packet);
         };
-        if flow.generation != self.generation {
+        if flow.generation != self.generation && self.judge_again_left > 0 {
+            self.judge_again_left -= 1;
             let mut judgement = self.again(key, &flow);
             if packet.sort.is_error() {
                 judgement = judgement.map_err(|_| DropReason::IcmpErrorUnrelated);
