@@ -16,9 +16,11 @@ use loadlock_exchange::model::{
     Pair, consumer, producer, publish, put_out_of_force, read, swap_reader, swap_writer, write,
 };
 use loadlock_exchange::{
-    Consumer, Cursor, InForce, Producer, RECORD_WORDS, Record, RingFull, RingMemory, Shared,
-    SwapMemory, SwapReader, Word,
+    Consumer, Cursor, Expectation, Expected, ExpectedKey, InForce, Producer, RECORD_WORDS, Record,
+    RingFull, RingMemory, Seed, Shared, SwapMemory, SwapReader, Word,
 };
+use loadlock_packet::negotiation::Helper;
+use loadlock_packet::{FlowKey, Kind, NarrowKey, Side};
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
@@ -372,5 +374,91 @@ fn counters_are_read_as_of_one_moment() {
         pair.add();
         control.join().unwrap();
         assert_eq!(pair.read(), [2, 2]);
+    });
+}
+
+/// The slots have so many words that all interleavings would take hours; two forced changes of thread show each of the faults
+/// named below.
+fn few_preemptions(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(model);
+}
+
+/// Of an expectation that tells its port by the time it is over.
+fn expected_port(port: u16) -> (ExpectedKey, Expectation) {
+    let hosts = FlowKey::Narrow(NarrowKey([7, 0]));
+    (
+        ExpectedKey::new(&hosts, Kind::Tcp, Side::B, port),
+        Expectation { helper: Helper::Ftp, once: true, until: 100 + u32::from(port) },
+    )
+}
+
+/// The first port's place is written anew for the third: a reader finds what was said of that port, or nothing.
+///
+/// Tried, and reported: the release fence after the odd sequence removed; the acquire fence before the second look removed; the even
+/// sequence stored with Relaxed; the first look with Relaxed.
+#[test]
+fn expectations_are_read_as_they_were_written() {
+    few_preemptions(|| {
+        let expected = Arc::new(Expected::new(1, Seed([1, 2])));
+        let (replaced, one) = expected_port(1);
+        let (second, two) = expected_port(2);
+        let (third, three) = expected_port(3);
+        assert!(expected.expect(&replaced, one, 50) && expected.expect(&second, two, 50));
+        let other = thread::spawn({
+            let expected = expected.clone();
+            move || {
+                if let Some(found) = expected.take(&third, 50) {
+                    assert_eq!(found, three);
+                }
+            }
+        });
+        assert!(expected.expect(&third, three, 50));
+        other.join().unwrap();
+        assert_eq!(expected.take(&replaced, 50), None);
+        assert!(!expected.is_quiet(50));
+    });
+}
+
+/// Two workers see the announced conversation: it is good for one.
+///
+/// Tried, and reported: the claim as a plain store.
+#[test]
+fn an_expectation_for_one_use_is_used_once() {
+    few_preemptions(|| {
+        let expected = Arc::new(Expected::new(1, Seed([1, 2])));
+        let (key, expectation) = expected_port(1);
+        assert!(expected.expect(&key, expectation, 50));
+        let take = {
+            let expected = expected.clone();
+            move || expected.take(&key, 50).is_some()
+        };
+        let other = thread::spawn(take.clone());
+        let own = take();
+        assert!(own ^ other.join().unwrap());
+    });
+}
+
+/// Two workers negotiate at the same time: neither gets in the other's place, and neither waits.
+///
+/// Tried, and reported: the claim as a plain store.
+#[test]
+fn expectations_of_two_workers_stay_whole() {
+    few_preemptions(|| {
+        let expected = Arc::new(Expected::new(1, Seed([1, 2])));
+        let write = |port| {
+            let expected = expected.clone();
+            let (key, expectation) = expected_port(port);
+            move || expected.expect(&key, expectation, 50)
+        };
+        let other = thread::spawn(write(1));
+        let own = write(2)();
+        let written = [other.join().unwrap(), own];
+        for (port, written) in [1, 2].into_iter().zip(written) {
+            let (key, expectation) = expected_port(port);
+            let found = expected.take(&key, 50);
+            assert_eq!(found, written.then_some(expectation));
+        }
     });
 }

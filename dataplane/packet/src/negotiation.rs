@@ -142,6 +142,3 @@ pub enum End {
     /// Somewhere in what follows.
     Later,
 }
-
-/// Most messages of one segment that are looked at.
-pub(crate) const MESSAGES_MAX: usize = 4;

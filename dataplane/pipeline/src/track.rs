@@ -1,14 +1,15 @@
 //! One frame and its conversation: hit, miss, TCP's course, reports.
 
 use loadlock_exchange::{
-    DropReason, Event, EventFlags, EventKind, Infrastructure, Mode, PolicyView,
+    DropReason, Event, EventFlags, EventKind, Expected, Infrastructure, Mode, PolicyView,
 };
+use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{
     FlowKey, FrameClass, Headers, Kind, MacAddress, NarrowKey, Opening, Side, TcpFlags, WideKey,
 };
 
 use crate::clock::Moment;
-use crate::decide::{Adoption, Judgement, judge_again, judge_first};
+use crate::decide::{Adoption, Judgement, judge_first};
 use crate::denied::{DeniedKey, DeniedReports};
 use crate::entry::{Entry, Flags, Plain, State, TableKey, Tick};
 use crate::fragments::Fragments;
@@ -18,6 +19,7 @@ use crate::report::{Counts, EventSink, event, send};
 use crate::storage::Zeroed;
 use crate::table::Table;
 use crate::verdict::{Basis, Verdict, VerdictWord};
+use crate::watched::Watched;
 
 /// What stays the same for a burst, and where its reports go.
 pub(crate) struct Burst<'a, S> {
@@ -35,6 +37,9 @@ pub(crate) struct Burst<'a, S> {
     pub denied: &'a mut DeniedReports,
     pub refused: &'a mut RefusedOpenings,
     pub fragments: &'a mut Fragments,
+    pub helpers: Helpers,
+    pub watched: &'a mut Watched,
+    pub expected: &'a Expected,
 }
 
 /// What the flow table says of a frame.
@@ -53,6 +58,8 @@ pub(crate) struct Seen<'a> {
     pub headers: &'a Headers,
     pub hash: u64,
     pub frame_bytes: u32,
+    /// Its first buffer segment.
+    pub head: &'a [u8],
 }
 
 const COURSE: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
@@ -103,6 +110,9 @@ impl<S: EventSink> Burst<'_, S> {
         let opening = if tcp { slot.tcp_flags.opening() } else { Opening::May };
         let narrow = matches!(flow, FlowKey::Narrow(_));
         let denied = DeniedKey { words: flow.words(), narrow, sender: self.sender, opening };
+        if opening == Opening::May && self.is_announced(&flow) {
+            return None;
+        }
         let generation = self.generation();
         let reason =
             self.denied.count_known(&denied, hash, generation, slot.frame_bytes, self.now)?;
@@ -123,6 +133,7 @@ impl<S: EventSink> Burst<'_, S> {
         slot: &Slot,
         look: Look,
         reading: &Reading,
+        head: &[u8],
     ) -> Verdict {
         let headers = match reading {
             Ok(headers) => headers,
@@ -154,7 +165,7 @@ impl<S: EventSink> Burst<'_, S> {
             FlowKey::Narrow(key) => narrow.hash(key),
             FlowKey::Wide(key) => wide.hash(key),
         };
-        let seen = Seen { headers, hash, frame_bytes };
+        let seen = Seen { headers, hash, frame_bytes, head };
         if let Some(fragment) = headers.fragment.filter(|fragment| !fragment.is_first()) {
             return self.follow(&seen, &fragment);
         }
@@ -211,12 +222,13 @@ impl<S: EventSink> Burst<'_, S> {
         let key = entry.key;
         let mut over = entry.state == State::OVER;
         if !over && entry.generation != generation {
-            let judgement = judge_again(&self.policy, &key.flow_key(), entry.flags);
+            let judgement = self.again(&key.flow_key(), entry.flags, entry.verdict);
             match judgement.on(seen.headers).verdict(self.mode) {
                 Verdict::Deny(_) => over = true,
                 verdict => {
                     entry.generation = generation;
                     entry.verdict = VerdictWord::from(verdict);
+                    entry.state = self.watched_state(entry.state, &key.flow_key());
                 }
             }
         }
@@ -240,6 +252,9 @@ impl<S: EventSink> Burst<'_, S> {
         if let Verdict::WouldDeny(reason) = verdict {
             self.deny(verdict, reason, false, seen);
         }
+        if entry.state.is_parent() {
+            return self.watch(&key.flow_key(), entry.flags, verdict, seen);
+        }
         verdict
     }
 
@@ -259,6 +274,7 @@ impl<S: EventSink> Burst<'_, S> {
         let key = entry.key.flow_key();
         let judgement =
             judge_first(&self.policy, &key, self.sender, Opening::May, Adoption::default());
+        let judgement = self.or_announced(judgement, &key, Opening::May);
         let verdict = judgement.verdict(self.mode);
         if let Verdict::Deny(reason) | Verdict::WouldDeny(reason) = verdict {
             self.deny(verdict, reason, false, seen);
@@ -271,7 +287,7 @@ impl<S: EventSink> Burst<'_, S> {
         verdict
     }
 
-    fn tcp_course<K>(&mut self, entry: &mut Entry<K>, flags: TcpFlags) {
+    fn tcp_course<K: TableKey>(&mut self, entry: &mut Entry<K>, flags: TcpFlags) {
         if flags.has(TcpFlags::RST) {
             entry.state = State::TCP_CLOSING;
             return;
@@ -283,7 +299,8 @@ impl<S: EventSink> Burst<'_, S> {
             }
             // An initiator that goes on without an answer passing here has it another way (asymmetric routing).
             if answered || !flags.has(TcpFlags::SYN) {
-                entry.state = State::TCP_OPEN;
+                let key = entry.key.flow_key();
+                entry.state = self.watched_state(State::TCP_OPEN, &key);
             }
         }
         if flags.has(TcpFlags::FIN) {
@@ -312,6 +329,7 @@ impl<S: EventSink> Burst<'_, S> {
                 judge_first(&self.policy, &key.flow_key(), self.sender, opening, adopt)
             }
         };
+        let judgement = self.or_announced(judgement, &key.flow_key(), opening);
         let verdict = judgement.on(seen.headers).verdict(self.mode);
         if tcp && opening == Opening::May {
             if verdict.forwards() {
@@ -339,7 +357,11 @@ impl<S: EventSink> Burst<'_, S> {
             entry.flags.set(Flags::AFTER_GRACE);
         }
         if let Some(line) = table.insert(entry, seen.hash) {
-            self.start(table.get_mut(line), seen);
+            let entry = table.get_mut(line);
+            self.start(entry, seen);
+            if entry.state.is_parent() {
+                return self.watch(&key.flow_key(), entry.flags, verdict, seen);
+            }
         }
         verdict
     }
@@ -363,6 +385,7 @@ impl<S: EventSink> Burst<'_, S> {
             Kind::Icmp => State::ICMP,
             _ => State::OTHER,
         };
+        let state = self.watched_state(state, &key.flow_key());
         // A SYN-ACK and an ICMP answer say that the other side asked.
         let syn_ack = tcp_flags.has(TcpFlags::SYN | TcpFlags::ACK);
         let answers = !begins && (kind == Kind::Icmp || syn_ack);

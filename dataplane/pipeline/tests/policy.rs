@@ -6,6 +6,7 @@ use loadlock_exchange::DropReason::{IcmpErrorUnrelated, Ipv4Header, NoRule, Wron
 use loadlock_exchange::{EventKind, Infrastructure, Mode, SegmentPolicy, WorkerCounter};
 use loadlock_generate::frame::{Arp, FrameBuilder, IcmpMessage, Ipv6, Mac};
 use loadlock_packet::Side;
+use loadlock_packet::negotiation::Helpers;
 use loadlock_pipeline::{Basis, Capacity, Verdict};
 use proptest::prelude::*;
 use support::flags::{ACK, SYN};
@@ -186,6 +187,7 @@ fn infrastructure_is_judged_like_anything_else_if_not_configured() {
     let only = |arp, neighbour_discovery, link_local| SegmentPolicy {
         mode: Mode::Enforce,
         infrastructure: Infrastructure { arp, neighbour_discovery, link_local },
+        helpers: Helpers::NONE,
     };
     let cases = [
         (only(false, true, true), [false, true, true]),

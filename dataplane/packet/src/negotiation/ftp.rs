@@ -2,16 +2,18 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{End, MESSAGES_MAX, Said};
+use super::{End, Said};
 
+/// Most lines of a segment that are looked at.
+const LINES_MAX: usize = 16;
 /// Longest line that is looked at.
 const LINE_BYTES_MAX: usize = 512;
 
-/// Calls `say` with what each line of a segment says: of the first four, each of 512 bytes at the most. The content must
+/// Calls `say` with what each line of a segment says: of the first sixteen, each of 512 bytes at the most. The content must
 /// begin with a line.
 pub fn lines(content: &[u8], by_client: bool, mut say: impl FnMut(Said)) -> End {
     let mut rest = content;
-    for _ in 0..MESSAGES_MAX {
+    for _ in 0..LINES_MAX {
         if rest.is_empty() {
             break;
         }
@@ -217,8 +219,8 @@ mod tests {
         assert_eq!(said("NOOP\r\nPOR", true), (vec![Said::Nothing, Said::Unread], End::Later));
         assert_eq!(said("PORT 10,0,0,1,19,13", true), (vec![Said::Unread], End::Later));
         assert_eq!(said("RETR x", true), (vec![Said::Nothing], End::Later));
-        let (all, end) = said(&"NOOP\r\n".repeat(9), true);
-        assert_eq!((all.len(), all[4], end), (5, Said::Unread, End::Here), "four lines, no more");
+        let (all, end) = said(&"NOOP\r\n".repeat(20), true);
+        assert_eq!((all.len(), all[16], end), (17, Said::Unread, End::Here));
         let long = format!("SITE {}\r\n", "x".repeat(600));
         assert_eq!(said(&long, true), (vec![Said::Nothing], End::Later));
     }

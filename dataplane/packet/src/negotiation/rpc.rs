@@ -7,8 +7,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{End, MESSAGES_MAX, Said};
+use super::{End, Said};
 
+/// Most messages of a segment that are looked at.
+const MESSAGES_MAX: usize = 4;
 const HEADER_BYTES: usize = 16;
 const REQUEST: u8 = 0;
 const RESPONSE: u8 = 2;
