@@ -67,7 +67,7 @@ const ONCE: u64 = 1 << 63;
 const USED: u64 = 1 << 62;
 
 impl Expectation {
-    fn word(self) -> u64 {
+    pub(crate) fn word(self) -> u64 {
         let once = if self.once { ONCE } else { 0 };
         u64::from(self.until) | (self.helper as u64) << 32 | once | USED
     }
@@ -89,19 +89,19 @@ const EXPECTATION_AT: usize = 5;
 const WORDS: usize = 6;
 
 #[repr(align(64))]
-struct Slot {
+pub(crate) struct Slot {
     /// Odd while somebody writes.
     sequence: AtomicU64,
     words: [AtomicU64; WORDS],
 }
 
 impl Slot {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { sequence: AtomicU64::new(0), words: std::array::from_fn(|_| AtomicU64::new(0)) }
     }
 
     /// The values and the sequence they belong to; `None` while somebody writes.
-    fn read(&self) -> Option<(u64, ExpectedKey, Option<Expectation>)> {
+    pub fn read(&self) -> Option<(u64, ExpectedKey, Option<Expectation>)> {
         // Acquire: pairs with the last store of `write`; the values read next are at least as new as this sequence. Weaker, and
         // values from before it could be joined with it.
         let sequence = self.sequence.load(Ordering::Acquire);
@@ -119,7 +119,7 @@ impl Slot {
     }
 
     /// Replaces what was read with `sequence`. False: another writer was there first.
-    fn write(&self, sequence: u64, key: &ExpectedKey, expectation: u64) -> bool {
+    pub fn write(&self, sequence: u64, key: &ExpectedKey, expectation: u64) -> bool {
         // Acquire: what is written next can't move before the claim. The release part is the fence's.
         let odd = sequence + 1;
         let claimed =
