@@ -1,13 +1,18 @@
 //! The longer campaign between real hosts: 10,000 connections, large pings in fragments, SLAAC, multicast, TFTP; and an attacker for every
 //! way around, while a conversation of the same two hosts goes on untouched.
 //!
-//! Run by `scripts/live-campaign`, as root; needs iperf3, python3-scapy, tftp-hpa and tftpd-hpa. Takes about two minutes.
+//! Attacks by IPv4 fragments and by broken IPv4 headers aren't among them: the kernel of a `net_af_packet` port and its bridge take those for
+//! themselves; they are capture cases (`control/replay/tests/capture_cases.rs`).
+//!
+//! Run by `scripts/live-campaign`, as root; needs iperf3, python3-scapy, tftp-hpa and tftpd-hpa. Takes about a minute.
 
 mod appliance;
 mod hosts;
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 use appliance::{PATIENCE, Site, wait_until};
@@ -24,7 +29,7 @@ fn role() {
 }
 
 /// (attack, by the client on side A, reason, frames that must be dropped at its port for it).
-const ATTACKS: [(&str, bool, &str, u64); 22] = [
+const ATTACKS: [(&str, bool, &str, u64); 20] = [
     ("segments without state", true, "not_opened", 16),
     ("segments without state", false, "no_rule", 16),
     ("ports beside", true, "no_rule", 2),
@@ -45,27 +50,40 @@ const ATTACKS: [(&str, bool, &str, u64); 22] = [
     ("routing header 0", true, "ipv6_routing_zero", 1),
     ("long chain", true, "ipv6_extensions", 1),
     ("jumbogram", true, "ipv6_length", 1),
-    ("IPv4 header length", true, "ipv4_header", 1),
-    ("IPv4 total length", true, "ipv4_length", 1),
 ];
 
-fn attack(from: &Host, to: &Host, name: &str) -> u64 {
-    let arguments = [
-        ATTACKER.to_owned(),
-        name.to_owned(),
-        from.mac(),
-        from.ipv4.to_string(),
-        from.ipv6.to_string(),
-        to.mac(),
-        to.ipv4.to_string(),
-        to.ipv6.to_string(),
-        TCP_PORT.to_string(),
-        UDP_PORT.to_string(),
-    ];
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (code, text) = from.run("python3", &arguments);
-    assert_eq!(code, Some(0), "{name}: {text}");
-    text.trim().lines().last().and_then(|line| line.parse().ok()).expect("how many were sent")
+/// An attacker on one host, who pretends nothing but what each attack says; ends with its input.
+struct Attacker {
+    child: Child,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Attacker {
+    fn new(from: &Host, to: &Host) -> Self {
+        let ports = [TCP_PORT, UDP_PORT].map(|port| port.to_string());
+        let ends =
+            [from, to].map(|host| [host.mac(), host.ipv4.to_string(), host.ipv6.to_string()]);
+        let mut command = from.command("/usr/bin/python3");
+        command.arg(ATTACKER).args(ends.as_flattened()).args(&ports);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let answers = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, answers }
+    }
+
+    /// Carries out one attack; how many frames it sent.
+    fn attack(&mut self, name: &str) -> u64 {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{name}").unwrap();
+        let sent = self.answers.next().unwrap_or_else(|| panic!("{name}: the attacker ended"));
+        sent.unwrap().parse().expect("how many were sent")
+    }
+}
+
+impl Drop for Attacker {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn dropped(site: &Site, port: &str, reason: &str) -> u64 {
@@ -75,16 +93,14 @@ fn dropped(site: &Site, port: &str, reason: &str) -> u64 {
     here.map(|count| count["dropped_packets"].as_u64().unwrap()).sum()
 }
 
-/// Twenty large echo requests, each in six fragments.
+/// Twenty large echo requests, each in six fragments; IPv6 alone, because on a `net_af_packet` port of DPDK 22.11 the kernel puts those of
+/// IPv4 together before the appliance sees them (`PACKET_FANOUT_FLAG_DEFRAG`).
 fn large_pings(client: &Host, server: &Host) -> bool {
-    [IpAddr::V4(server.ipv4), IpAddr::V6(server.ipv6)].into_iter().all(|address| {
-        let address = address.to_string();
-        let (code, text) = client.run(
-            "ping",
-            &["-n", "-q", "-c", "20", "-i", "0.02", "-s", "8000", "-W", "2", &address],
-        );
-        code == Some(0) && text.contains(" 0% packet loss")
-    })
+    let address = server.ipv6.to_string();
+    let (code, text) = client
+        .run("ping", &["-n", "-q", "-c", "20", "-i", "0.02", "-s", "8000", "-W", "2", &address]);
+    println!("{}", text.lines().find(|line| line.contains("packet loss")).unwrap_or(&text));
+    code == Some(0) && text.contains(" 0% packet loss")
 }
 
 const LISTEN: &str = "import socket, struct\n\
@@ -99,17 +115,19 @@ const SPEAK: &str = "import socket, time\n\
 
 /// A datagram to a group arrives on the other side.
 fn multicast(from: &Host, to: &Host) -> bool {
-    let _speaking = from.spawn("python3", &["-c", &SPEAK.replace("OWN", &from.ipv4.to_string())]);
-    let (code, text) = to.run("python3", &["-c", &LISTEN.replace("OWN", &to.ipv4.to_string())]);
+    let _speaking =
+        from.spawn("/usr/bin/python3", &["-c", &SPEAK.replace("OWN", &from.ipv4.to_string())]);
+    let (code, text) =
+        to.run("/usr/bin/python3", &["-c", &LISTEN.replace("OWN", &to.ipv4.to_string())]);
     code == Some(0) && text.contains("to all")
 }
 
 /// The host gets an address from what a router on the other side says, and talks from it.
-fn slaac(host: &Host, router: &Host) -> bool {
+fn slaac(host: &Host, router: &Host, says: &mut Attacker) -> bool {
     let set = "echo 2 > /proc/sys/net/ipv6/conf/eth0/accept_ra; ip address flush dev eth0 scope global dynamic";
     host.run("sh", &["-c", set]);
     router.run("ip", &["address", "replace", "fd99::1/64", "dev", "eth0", "nodad"]);
-    attack(router, host, "router");
+    says.attack("router");
     wait_until("an address by SLAAC", Duration::from_secs(10), || {
         host.run("ip", &["-6", "address", "show", "dev", "eth0", "dynamic"]).1.contains("fd99:")
     });
@@ -129,7 +147,7 @@ fn tftp(client: &Host, server: &Host, folder: &std::path::Path) -> bool {
 }
 
 #[test]
-#[ignore = "takes two minutes and needs scapy: scripts/live-campaign"]
+#[ignore = "takes a minute and needs scapy: scripts/live-campaign"]
 fn real_hosts_go_on_while_every_attack_is_dropped_for_its_reason() {
     let Some(site) = Site::open() else { return };
     let mut network = Network::new();
@@ -160,19 +178,22 @@ fn real_hosts_go_on_while_every_attack_is_dropped_for_its_reason() {
         Talk::Tcp((b1.ipv4, TCP_PORT).into()),
         Talk::Tcp((b1.ipv6, TCP_PORT).into()),
         Talk::Udp((b1.ipv4, UDP_PORT).into()),
+        Talk::Udp((b1.ipv6, UDP_PORT).into()),
         Talk::Ping(b1.ipv4.into()),
         Talk::Ping(b1.ipv6.into()),
     ];
-    let everything = |when: &str| {
+    let mut client = Attacker::new(&a1, &b1);
+    let mut server = Attacker::new(&b1, &a1);
+    let everything = |when: &str, router: &mut Attacker| {
         for talk in services {
             assert_eq!(a1.start(talk).end().1, Outcome::Answered, "{talk:?} {when}");
         }
         assert!(large_pings(&a1, &b1), "ping -s 8000 {when}");
         assert!(multicast(&a1, &b1), "multicast {when}");
-        assert!(slaac(&a1, &b1), "SLAAC {when}");
+        assert!(slaac(&a1, &b1, router), "SLAAC {when}");
         assert!(tftp(&a1, &b1, &folder), "TFTP {when}");
     };
-    everything("while learning");
+    everything("while learning", &mut server);
     Transfer::start(&a1, &b1, Duration::from_secs(1)).end();
     let known = || site.ask(&["rules", "list"]).expect("control answers")["total"].clone();
     let mut last = (known(), Instant::now());
@@ -184,19 +205,19 @@ fn real_hosts_go_on_while_every_attack_is_dropped_for_its_reason() {
         last.1.elapsed() > Duration::from_secs(3)
     });
     site.set_mode("hosts", "enforce");
-    everything("in enforce mode");
+    everything("in enforce mode", &mut server);
 
     let started = Instant::now();
     let to = SocketAddr::from((b1.ipv4, TCP_PORT));
     assert_eq!(a1.connect_often(to, CONNECTIONS).end().1, Outcome::Answered);
     println!("{CONNECTIONS} connections: {:.1} s", started.elapsed().as_secs_f64());
 
-    let transfer = Transfer::start(&a1, &b1, Duration::from_secs(50));
+    let transfer = Transfer::start(&a1, &b1, Duration::from_secs(30));
     let mut failures = Vec::new();
     for (name, by_client, reason, frames) in ATTACKS {
-        let (from, to, port) = if by_client { (&a1, &b1, "a") } else { (&b1, &a1, "b") };
+        let (attacker, port) = if by_client { (&mut client, "a") } else { (&mut server, "b") };
         let before = dropped(&site, port, reason);
-        let sent = attack(from, to, name);
+        let sent = attacker.attack(name);
         let deadline = Instant::now() + Duration::from_secs(3);
         let more = || dropped(&site, port, reason) - before;
         while more() < frames && Instant::now() < deadline {}
@@ -206,7 +227,7 @@ fn real_hosts_go_on_while_every_attack_is_dropped_for_its_reason() {
         }
     }
     // To a port that is permitted: more conversations than the table holds.
-    println!("SYN flood: {} sent", attack(&a1, &b1, "SYN flood"));
+    println!("SYN flood: {} sent", client.attack("SYN flood"));
     assert!(transfer.left() > Duration::ZERO, "the attacks took longer than the transfer");
     let (arrived, seconds) = transfer.end();
     println!("iperf3 meanwhile: {arrived} bytes arrived in {} s", seconds.len());

@@ -25,6 +25,7 @@ mod counters;
 mod event;
 mod expected;
 mod hash;
+mod prefetch;
 mod reason;
 mod ring;
 mod snapshot;
@@ -57,6 +58,7 @@ pub use counters::{
 pub use event::{Event, EventFlags, EventKind, RecordError};
 pub use expected::{EXPECTED_WAYS, Expectation, Expected, ExpectedKey};
 pub use hash::{Seed, hash_narrow, hash_wide};
+pub use prefetch::prefetch;
 pub use reason::{DropReason, REASONS_MAX};
 pub use ring::{Consumer, Cursor, Producer, RECORD_WORDS, Record, RingFull, RingMemory};
 pub use snapshot::{

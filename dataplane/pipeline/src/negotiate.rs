@@ -10,7 +10,7 @@ use loadlock_packet::negotiation::{End, Helper, Helpers, Said, ftp, rpc, tftp};
 use loadlock_packet::{Content, FlowKey, Kind, Network, Opening, Side, content};
 
 use crate::decide::{Judgement, judge_again};
-use crate::entry::{Flags, State, Tick};
+use crate::entry::{Flags, State, TableKey, Tick};
 use crate::limits::ticks;
 use crate::report::EventSink;
 use crate::track::{Burst, Seen};
@@ -33,36 +33,47 @@ struct Parent {
 
 impl<S: EventSink> Burst<'_, S> {
     /// The state of a line that would be in `state`: whether its content is read.
-    pub fn watched_state(&self, state: State, key: &FlowKey) -> State {
+    #[inline]
+    pub fn watched_state<K: TableKey>(&self, state: State, key: &K) -> State {
         let (plain, parent) = match state {
             State::TCP_OPEN | State::TCP_PARENT => (State::TCP_OPEN, State::TCP_PARENT),
             State::UDP | State::UDP_PARENT => (State::UDP, State::UDP_PARENT),
             other => return other,
         };
-        let kind = key.tail().kind();
-        let read = |side| self.helpers.on(kind, key.endpoint(side).service).is_some();
-        if self.helpers != Helpers::NONE && (read(Side::A) || read(Side::B)) {
+        if self.helpers != Helpers::NONE && self.may_negotiate(&key.flow_key()) {
             parent
         } else {
             plain
         }
     }
 
-    /// Judges a conversation in the flow table again; a negotiated one by the right of those that may have negotiated it.
-    pub fn again(&self, key: &FlowKey, flags: Flags, verdict: VerdictWord) -> Judgement {
-        let judgement = judge_again(&self.policy, key, flags);
-        if !verdict.is_negotiated() || !matches!(judgement, Judgement::Refuse(_)) {
-            return judgement;
-        }
+    #[cold]
+    fn may_negotiate(&self, key: &FlowKey) -> bool {
         let kind = key.tail().kind();
-        let switched_on = Helper::ALL
-            .into_iter()
-            .filter(|helper| self.helpers.has(*helper) && helper.kind() == kind);
-        let right =
-            switched_on.filter_map(|helper| self.right(helper, key, flags.initiator())).next();
-        match right {
+        let services = [Side::A, Side::B].map(|side| key.endpoint(side).service);
+        services.into_iter().any(|service| self.helpers.on(kind, service).is_some())
+    }
+
+    /// Judges a conversation in the flow table again; a negotiated one by the right of those that may have negotiated it.
+    #[inline]
+    pub fn again<K: TableKey>(&self, key: &K, flags: Flags, verdict: VerdictWord) -> Judgement {
+        let judgement = judge_again(&self.policy, key, flags);
+        match judgement {
+            Judgement::Refuse(_) if verdict.is_negotiated() => {
+                self.again_negotiated(judgement, &key.flow_key(), flags)
+            }
+            judgement => judgement,
+        }
+    }
+
+    #[cold]
+    fn again_negotiated(&self, refused: Judgement, key: &FlowKey, flags: Flags) -> Judgement {
+        let kind = key.tail().kind();
+        let fits = |helper: &Helper| self.helpers.has(*helper) && helper.kind() == kind;
+        let mut helpers = Helper::ALL.into_iter().filter(fits);
+        match helpers.find_map(|helper| self.right(helper, key, flags.initiator())) {
             None if self.mode == Mode::Learn => Judgement::Negotiated(None),
-            None => judgement,
+            None => refused,
             rule => Judgement::Negotiated(rule),
         }
     }
@@ -79,11 +90,14 @@ impl<S: EventSink> Burst<'_, S> {
         rules.filter_map(|client| self.policy.find(&parent, client)).map(|found| found.rule).next()
     }
 
+    /// Nothing is expected, as far as this burst is concerned: no frame need be looked up.
+    #[inline]
+    fn expects_nothing(&self) -> bool {
+        self.helpers == Helpers::NONE || self.expected.is_quiet(self.now)
+    }
+
     /// What the sender of this frame would open, if it is a conversation that could be negotiated.
     fn announcement(&self, key: &FlowKey) -> Option<ExpectedKey> {
-        if self.helpers == Helpers::NONE || self.expected.is_quiet(self.now) {
-            return None;
-        }
         let kind = key.tail().kind();
         let to = self.sender.other();
         matches!(kind, Kind::Tcp | Kind::Udp)
@@ -91,37 +105,54 @@ impl<S: EventSink> Burst<'_, S> {
     }
 
     /// Was this conversation negotiated? Uses nothing up.
-    pub fn is_announced(&self, key: &FlowKey) -> bool {
-        self.announcement(key).is_some_and(|key| self.expected.is_expected(&key, self.now))
+    #[inline]
+    pub fn is_announced<K: TableKey>(&self, key: &K) -> bool {
+        !self.expects_nothing()
+            && self
+                .announcement(&key.flow_key())
+                .is_some_and(|key| self.expected.is_expected(&key, self.now))
     }
 
     /// Permits what was refused, if it was negotiated, and the negotiating conversation is permitted still.
-    pub fn or_announced(&self, judgement: Judgement, key: &FlowKey, opening: Opening) -> Judgement {
-        if opening == Opening::MayNot || !matches!(judgement, Judgement::Refuse(_)) {
-            return judgement;
+    #[inline]
+    pub fn or_announced<K: TableKey>(
+        &self,
+        judgement: Judgement,
+        key: &K,
+        opening: Opening,
+    ) -> Judgement {
+        match judgement {
+            Judgement::Refuse(_) if opening == Opening::May && !self.expects_nothing() => {
+                self.announced(judgement, &key.flow_key())
+            }
+            judgement => judgement,
         }
-        let Some(announced) = self.announcement(key) else { return judgement };
-        let Some(expectation) = self.expected.take(&announced, self.now) else { return judgement };
+    }
+
+    #[cold]
+    fn announced(&self, refused: Judgement, key: &FlowKey) -> Judgement {
+        let Some(announced) = self.announcement(key) else { return refused };
+        let Some(expectation) = self.expected.take(&announced, self.now) else { return refused };
         if !self.helpers.has(expectation.helper) {
-            return judgement;
+            return refused;
         }
         match self.right(expectation.helper, key, self.sender) {
-            None if self.mode != Mode::Learn => judgement,
+            None if self.mode != Mode::Learn => refused,
             rule => Judgement::Negotiated(rule),
         }
     }
 
     /// Reads a frame of a conversation that may negotiate. The verdict on it is `verdict`, unless it negotiates what it must not.
     #[cold]
-    pub fn watch(
+    pub fn watch<K: TableKey>(
         &mut self,
-        key: &FlowKey,
         flags: Flags,
         verdict: Verdict,
-        seen: &Seen<'_>,
+        seen: &Seen<K>,
     ) -> Verdict {
+        let key = &seen.key.flow_key();
         let Some(parent) = self.parent(key, flags, verdict) else { return verdict };
-        let Some(content) = content(seen.head, seen.frame_bytes) else { return verdict };
+        let Some(content) = content(self.head, seen.frame_bytes) else { return verdict };
         if parent.helper == Helper::Tftp {
             if self.sender == parent.client && tftp::is_request(content.bytes) {
                 let port = key.endpoint(parent.client).service;
@@ -129,7 +160,7 @@ impl<S: EventSink> Burst<'_, S> {
             }
             return verdict;
         }
-        if begins(seen.headers.tcp_flags, flags, self.sender) {
+        if begins(seen.tcp_flags, flags, self.sender) {
             self.watched.begin(seen.hash, self.sender, content.sequence);
             return verdict;
         }

@@ -277,7 +277,7 @@ fn gre_vxlan_and_gtp_are_judged_by_their_outer_packet_alone() {
         }),
     ];
     for (rule, frame) in tunnels {
-        let denied = enforced(&[dns()]).burst(Side::A, &[frame.clone()])[0];
+        let denied = enforced(&[dns()]).burst(Side::A, std::slice::from_ref(&frame))[0];
         assert_eq!(denied, Verdict::Deny(DropReason::NoRule));
         assert_eq!(enforced(&[rule]).burst(Side::A, &[frame])[0], by(rule));
         assert_eq!(enforced(&[rule]).send(Packet::udp(53)), Verdict::Deny(DropReason::NoRule));

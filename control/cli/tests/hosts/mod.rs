@@ -207,7 +207,7 @@ impl Host {
     }
 
     /// A program on this host. `ip netns exec` becomes the program, so the child's id is the program's.
-    fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         in_namespace(&self.namespace, program)
     }
 }
