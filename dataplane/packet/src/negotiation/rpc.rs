@@ -83,7 +83,8 @@ fn request(message: &[u8]) -> Said {
 
 fn response(stub: &[u8], server: IpAddr) -> Said {
     let stub = &stub[..stub.len().min(STUB_BYTES_MAX)];
-    match towers(stub, server).or_else(|| bindings(stub, server)) {
+    let mapped = || towers(stub, 4, server).or_else(|| towers(stub, 8, server));
+    match mapped().or_else(|| bindings(stub, server)) {
         Some(port) => Said::Offers { address: Some(server), port },
         None => Said::Nothing,
     }
@@ -97,25 +98,32 @@ fn word(stub: &[u8], at: usize) -> Option<usize> {
 /// Towers that a mapper's answer may have.
 const TOWERS_MAX: usize = 16;
 
-/// The TCP port of the first tower of an `ept_map` answer that is on `server`.
-fn towers(stub: &[u8], server: IpAddr) -> Option<u16> {
+/// The TCP port of the first tower of an `ept_map` answer that is on `server`. `size` is that of lengths and references: 4 in NDR, 8 in
+/// NDR64 (MS-RPCE 2.2.5), which hosts of 64 bits agree on.
+fn towers(stub: &[u8], size: usize, server: IpAddr) -> Option<u16> {
     const HANDLE_BYTES: usize = 20;
+    let long = |at: usize| match size {
+        4 => word(stub, at),
+        _ => word(stub, at).filter(|_| word(stub, at + 4) == Some(0)),
+    };
     let count = word(stub, HANDLE_BYTES)?;
-    let (offset, actual) = (word(stub, HANDLE_BYTES + 8)?, word(stub, HANDLE_BYTES + 12)?);
+    let array = HANDLE_BYTES + 4;
+    let (offset, actual) = (long(array + size)?, long(array + 2 * size)?);
     if offset != 0 || actual != count || !(1..=TOWERS_MAX).contains(&count) {
         return None;
     }
-    let mut at = HANDLE_BYTES + 16 + 4 * count;
+    let mut at = array + (3 + count) * size;
     for _ in 0..count {
-        let (size, length) = (word(stub, at)?, word(stub, at + 4)?);
-        if size != length {
+        let (conformance, length) = (long(at)?, word(stub, at + size)?);
+        if conformance != length {
             return None;
         }
-        let octets = stub.get(at + 8..)?.get(..length)?;
+        let start = at + size + 4;
+        let octets = stub.get(start..)?.get(..length)?;
         if let Some(port) = tower(octets, server) {
             return Some(port);
         }
-        at = (at + 8 + length).next_multiple_of(4);
+        at = (start + length).next_multiple_of(size);
     }
     None
 }

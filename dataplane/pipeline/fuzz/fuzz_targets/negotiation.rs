@@ -82,7 +82,7 @@ fuzz_target!(|input: &[u8]| {
         rig.age();
         let ports = [20_000 + *client, helper.port()];
         let kind = helper.kind();
-        let mut next = [101, 201];
+        let mut next = [101_u32, 201];
         if kind == Kind::Tcp {
             for (side, sequence, flags) in [(Side::A, 100, SYN), (Side::B, 200, SYN | ACK)] {
                 assert!(rig.send(side, &frame(side, ports, sequence, kind, flags, b"")).forwards());

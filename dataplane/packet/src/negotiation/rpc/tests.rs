@@ -18,9 +18,17 @@ fn answering(stub: &[u8]) -> Vec<u8> {
 }
 
 fn mapped(addresses: &[([u8; 4], u16)]) -> Vec<u8> {
-    let count = (addresses.len() as u32).to_le_bytes();
-    let mut stub = [&[0; 20][..], &count, &count, &[0; 4], &count].concat();
-    stub.extend(addresses.iter().flat_map(|_| [1, 0, 0, 0]));
+    mapped_in(4, addresses)
+}
+
+/// In NDR (4) or NDR64 (8).
+fn mapped_in(size: usize, addresses: &[([u8; 4], u16)]) -> Vec<u8> {
+    let long = |number: usize| number.to_le_bytes()[..size].to_vec();
+    let short = |number: usize| number.to_le_bytes()[..4].to_vec();
+    let count = addresses.len();
+    // The client asked for four at most.
+    let mut stub = [vec![0; 20], short(count), long(4), long(0), long(count)].concat();
+    stub.extend((0..count).flat_map(|at| long(at + 3)));
     for (address, port) in addresses {
         let uuid = [&[19, 0, 0x0d][..], &[7; 18], &[2, 0, 0, 0]].concat();
         let mut tower = [&[5, 0][..], &uuid, &uuid, &[1, 0, 0x0b, 2, 0, 0, 0]].concat();
@@ -28,10 +36,8 @@ fn mapped(addresses: &[([u8; 4], u16)]) -> Vec<u8> {
         tower.extend(port.to_be_bytes());
         tower.extend([1, 0, 9, 4, 0]);
         tower.extend(address);
-        let length = (tower.len() as u32).to_le_bytes();
-        stub.extend([length, length].concat());
-        stub.extend(&tower);
-        stub.resize(stub.len().next_multiple_of(4), 0);
+        stub.extend([long(tower.len()), short(tower.len()), tower].concat());
+        stub.resize(stub.len().next_multiple_of(size), 0);
     }
     stub.extend([0; 4]);
     answering(&stub)
@@ -62,6 +68,10 @@ const fn at(port: u16) -> Said {
 fn towers_of_the_mapper_are_read() {
     let one = mapped(&[([10, 0, 1, 1], 49_160)]);
     assert_eq!(said(&one, false), (vec![at(49_160)], End::Here));
+    for size in [4, 8] {
+        let two = mapped_in(size, &[([10, 0, 1, 9], 5000), ([10, 0, 1, 1], 49_163)]);
+        assert_eq!(said(&two, false).0, [at(49_163)], "lengths of {size} bytes");
+    }
     let unnamed = mapped(&[([0; 4], 49_161)]);
     assert_eq!(said(&unnamed, false).0, [at(49_161)]);
     let second = mapped(&[([10, 0, 1, 2], 5000), ([10, 0, 1, 1], 49_162)]);
