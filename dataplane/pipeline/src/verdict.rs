@@ -67,6 +67,9 @@ impl Verdict {
     }
 }
 
+// It is returned in one register.
+const _: () = assert!(size_of::<Verdict>() == 8);
+
 /// A [`Verdict`] in 32 bits, as bursts and flow entries keep it: 0 learning; or one of the upper four bits, and below it the
 /// number of the rule or reason; for negotiated ports both the rule's and infrastructure's bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
