@@ -1,5 +1,6 @@
 //! The core thread: drain, learn, save, publish, answer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -8,7 +9,7 @@ use crossbeam::channel::Receiver;
 use loadlock_api::{EventLine, Listing, ModeChanged};
 use loadlock_exchange::{ControlExchange, Event, EventKind, Mode, PublishError, RegionError};
 use loadlock_learn::{
-    AdmissionSettings, Answers, Decisions, EvidenceChanges, LearnLimits, Learner,
+    AdmissionSettings, Decisions, Drift, EvidenceChanges, LearnLimits, Learner, Volume,
 };
 use loadlock_settings::Settings;
 use loadlock_store::Cursor;
@@ -19,6 +20,7 @@ use crate::error::EngineError;
 use crate::lines::{event_line, flow};
 use crate::live::LiveView;
 use crate::rows;
+use crate::said::Said;
 use crate::state::State;
 use crate::storage::{Batch, Saved, Storage};
 
@@ -39,14 +41,27 @@ pub(crate) struct Core {
     /// The learner's revision that is in `state`.
     learned_revision: u64,
     version_due: Instant,
-    publish_due: Option<Instant>,
+    pub publish_due: Option<Instant>,
     attach_due: Instant,
     attach_error: Option<String>,
     save_due: Instant,
     events_unsaved: u64,
     saving: Option<EvidenceChanges>,
     stored_cursors: Vec<Cursor>,
+    /// What people said.
+    pub said: Said,
+    /// What was refused since control started.
+    pub drift: Drift,
+    /// What rights carry today.
+    pub volume: Volume,
+    /// Enforced segments whose learned rules a person's answer is changing.
+    pub decided_segments: BTreeSet<String>,
+    /// When the next window ends, ns since 1970.
+    pub window_end_ns: Option<u64>,
 }
+
+/// Different refused tuples that are kept for questions; about 100 bytes each.
+const DRIFT_TUPLES_MAX: usize = 65_536;
 
 /// Records taken from one ring before the others get their turn.
 const DRAIN_RECORDS: usize = 4096;
@@ -95,8 +110,20 @@ impl Core {
                 state.number
             ));
         }
+        let said = Said::of(&std::mem::take(&mut storage.answers), &names);
+        if said.unread > 0 {
+            last_error = Some(format!(
+                "{} answers of the store can't be read; what they were about is asked again",
+                said.unread
+            ));
+        }
         let now = Instant::now();
-        Ok(Self {
+        let mut core = Self {
+            said,
+            drift: Drift::new(DRIFT_TUPLES_MAX),
+            volume: Volume::new(DRIFT_TUPLES_MAX),
+            decided_segments: BTreeSet::new(),
+            window_end_ns: None,
             live: LiveView::new(settings.control.flow_view_capacity as usize),
             // What is in the evidence but not in the version becomes one as soon as versions are due.
             learned_revision: u64::MAX,
@@ -119,7 +146,9 @@ impl Core {
             save_due: now,
             events_unsaved: 0,
             saving: None,
-        })
+        };
+        core.windows_changed();
+        Ok(core)
     }
 
     /// Works until `stop` is set, then puts everything on disk.
@@ -146,6 +175,9 @@ impl Core {
             self.conclude(&saved, now);
         }
         self.save_if_due(now);
+        if self.window_end_ns.is_some_and(|end| now_ns() >= end) {
+            self.windows_changed();
+        }
         self.version_if_due(now);
         self.publish_if_due(now);
         drained > 0
@@ -217,15 +249,20 @@ impl Core {
 
     fn observe(&mut self, event: &Event) {
         self.events_received += 1;
-        self.live.observe(event);
+        let whole = self.live.observe(event);
         let segment = event.key.tail().segment().index();
         let learning = self.state.modes.get(segment) == Some(&Mode::Learn);
         let denial = matches!(event.kind, EventKind::Denied(_));
+        if denial {
+            self.drift.observe(event);
+        } else if !learning {
+            self.volume.observe(event, &self.learner);
+        }
         if !denial && (event.flags.learning || (learning && event.rule.is_some())) {
             self.learner.observe(event);
         }
         if !event.flags.repeated
-            && let Some(line) = event_line(&self.settings, &self.state.policy, event)
+            && let Some(line) = event_line(&self.settings, &self.state.policy, &whole)
         {
             // It fails when nobody listens, which is in order.
             let _ = self.events.send(Arc::new(line));
@@ -298,11 +335,19 @@ impl Core {
 
     /// Appends a version with what has been learned and these modes, unless nothing changes, and makes it due for publication.
     /// The text says why it can't be done; the state is then as before.
-    fn make_version(&mut self, modes: Vec<Mode>, author: &str, reason: &str) -> Result<(), String> {
+    pub(crate) fn make_version(
+        &mut self,
+        modes: Vec<Mode>,
+        author: &str,
+        reason: &str,
+    ) -> Result<(), String> {
         let revision = self.learner.revision();
         let decisions = self.decide();
         let learned = self.learner.policy_of(&decisions).map_err(|errors| errors.to_string())?;
-        let is_learning = |segment: &str| self.state.is_learning(&self.settings, segment);
+        let is_learning = |segment: &str| {
+            self.state.is_learning(&self.settings, segment)
+                || self.decided_segments.contains(segment)
+        };
         let policy = self
             .state
             .policy
@@ -330,7 +375,7 @@ impl Core {
 
     /// What the evidence supports now.
     pub fn decide(&self) -> Decisions {
-        self.learner.decide(&self.admission(), &Answers::default())
+        self.learner.decide(&self.admission(), &self.said.answers)
     }
 
     /// The thresholds in force.
@@ -345,8 +390,10 @@ impl Core {
         if self.publish_due.is_none_or(|due| now < due) {
             return;
         }
+        let modes = self.modes_in_force();
         let Some(exchange) = &mut self.exchange else { return };
-        let image = match self.state.compile(&self.settings) {
+        let in_force = State { modes, ..self.state.clone() };
+        let image = match in_force.compile(&self.settings) {
             Ok(image) => image,
             Err(error) => {
                 self.publish_due = None;
@@ -396,6 +443,10 @@ impl Core {
                 };
                 drop(reply.send(result));
             }
+            Command::Learning { request, author, reply } => {
+                let result = self.learning(request, &author);
+                drop(reply.send(result));
+            }
             Command::Explain(query, reply) => drop(reply.send(self.explain(&query))),
             Command::Flows(query, reply) => {
                 let flows = self.live.flows();
@@ -414,7 +465,7 @@ impl Core {
         }
     }
 
-    fn unknown_segment(&self, found: &str) -> loadlock_api::BackendError {
+    pub(crate) fn unknown_segment(&self, found: &str) -> loadlock_api::BackendError {
         let known = self.settings.segments.iter().map(|segment| segment.name.to_string());
         loadlock_api::BackendError::UnknownSegment {
             found: found.to_owned(),
@@ -454,7 +505,7 @@ impl Core {
     }
 
     /// Publishes what is due and waits until every worker that is online judges by it.
-    fn wait_for_workers(&mut self) -> Result<(), loadlock_api::BackendError> {
+    pub(crate) fn wait_for_workers(&mut self) -> Result<(), loadlock_api::BackendError> {
         let deadline = Instant::now() + Duration::from_secs(2);
         loop {
             self.publish_if_due(Instant::now());
@@ -499,3 +550,6 @@ impl Core {
         tracing::info!("control has ended; the dataplane keeps the policy in force");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,8 +23,10 @@ mod error;
 mod explain;
 mod lines;
 mod live;
+mod questions;
 mod report;
 mod rows;
+mod said;
 mod state;
 mod storage;
 

@@ -3,9 +3,10 @@
 use hdrhistogram::Histogram;
 use loadlock_api::{
     ControlState, ControlStatus, DataplaneState, DataplaneStatus, DropCount, MemoryStatus, Opens,
-    PortStatus, Rule, SegmentStatus, Status, Time, WorkerStatus,
+    PortStatus, Rule, SegmentStatus, Status, Time, WorkerStatus, thousands,
 };
 use loadlock_exchange::{ControlExchange, DropReason, PortTally, WorkerCounter};
+use loadlock_learn::day_of;
 use loadlock_policy::Opens as PolicyOpens;
 use loadlock_settings::{PortIndex, Settings};
 
@@ -31,7 +32,28 @@ impl Core {
             alarms: Vec::new(),
         };
         status.alarms = status.find_alarms();
+        status.alarms.extend(self.volume_alarms());
         status
+    }
+
+    /// Rights that carried much more than usual today or yesterday.
+    fn volume_alarms(&self) -> Vec<String> {
+        const SHOWN_MAX: usize = 10;
+        let today = day_of(crate::core::now_ns());
+        let names = self.segment_names();
+        let recent = self.volume.loud().filter(|loud| loud.day + 1 >= today);
+        let words = recent.take(SHOWN_MAX).map(|loud| {
+            let name = names.get(loud.tuple.segment.index()).map_or("?", String::as_str);
+            let way = if loud.from_client { "client" } else { "server" };
+            format!(
+                "segment {name}: {} carried {} bytes from its {way} within a day, usual are {}; find out what, or put the rule's devices \
+                 into monitor and look",
+                loud.tuple,
+                thousands(loud.bytes),
+                thousands(loud.usual)
+            )
+        });
+        words.collect()
     }
 
     fn control_status(&self) -> ControlStatus {

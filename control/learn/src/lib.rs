@@ -28,6 +28,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod candidate;
 mod cards;
 mod classes;
 mod days;
@@ -48,14 +49,16 @@ mod roles;
 mod row;
 mod rules;
 mod settle;
+mod subject;
 mod suspicion;
 mod table;
+mod volume;
 
 pub use admission::{AdmissionPolicy, AdmissionSettings, Answers, Window};
+pub use candidate::{Candidate, Decisions, Grounds, Hold, Outcome, PortRange};
 pub use cards::{Card, CardKind, Cards};
 pub use classes::{Management, management};
 pub use days::{Days, NS_PER_DAY, Starts, day_of};
-pub use decide::{Candidate, Decisions, Grounds, Hold, Outcome, PortRange};
 pub use declared::{Declared, DeclaredPort, Quadrants};
 pub use drift::{Drift, Proposal, ProposalKind, Refused, Unused};
 pub use evidence::{Basis, Evidence};
@@ -67,4 +70,6 @@ pub use readiness::{Calendar, Readiness, SiteReadiness};
 pub use roles::Roles;
 pub use row::{EvidenceChanges, EvidenceRow, EvidenceSubject, Restored};
 pub use rules::{Party, Summary};
+pub use subject::{Subject, SubjectKind};
 pub use suspicion::{Charge, Conviction};
+pub use volume::{Loud, Volume};

@@ -12,7 +12,7 @@ use loadlock_packet::{
 use crate::clock::Moment;
 use crate::decide::{Adoption, Judgement, judge_first};
 use crate::deferred::{Begun, Tables};
-use crate::denied::{DeniedKey, DeniedReports};
+use crate::denied::{DeniedId, DeniedReports};
 use crate::entry::{Entry, Flags, Plain, State, TableKey, Tick};
 use crate::fragments::Fragments;
 use crate::intake::{Reading, Slot, Sort};
@@ -35,6 +35,8 @@ pub(crate) struct Burst<'a, S> {
     pub grace_ns: u64,
     pub roll_call: u8,
     pub begun: Begun,
+    /// Conversations that may still be judged again in this burst; others keep their verdict.
+    pub judge_again_left: usize,
     pub events: &'a mut S,
     pub counts: &'a mut Counts,
     pub denied: &'a mut DeniedReports,
@@ -255,7 +257,8 @@ impl<'a, S: EventSink> Burst<'a, S> {
         let generation = self.generation();
         let entry = table.get_mut(line);
         let mut over = entry.state == State::OVER;
-        if !over && entry.generation != generation {
+        if !over && entry.generation != generation && self.judge_again_left > 0 {
+            self.judge_again_left -= 1;
             let judgement = self.again(&seen.key, entry.flags, entry.verdict);
             match judgement.on(seen.is_error).verdict(self.mode) {
                 Verdict::Deny(_) => over = true,
@@ -464,14 +467,14 @@ impl<'a, S: EventSink> Burst<'a, S> {
         send(self.events, self.counts, &event);
     }
 
-    fn denied_key<K: TableKey>(&self, seen: &Seen<K>) -> DeniedKey<K> {
-        DeniedKey { key: seen.key, sender: self.sender, opening: seen.opening }
+    fn denied_id<K: TableKey>(&self, seen: &Seen<K>) -> DeniedId {
+        DeniedId::new(seen.hash, K::NARROW, self.sender, seen.opening)
     }
 
     /// Why the policy in force denied such a frame lately. Doesn't hold while conversations are adopted, nor for frames that a line
     /// lets pass.
     fn known_denied<K: TableKey>(&self, seen: &Seen<K>) -> Option<DropReason> {
-        self.denied.known(&self.denied_key(seen), seen.hash, self.generation())
+        self.denied.known(self.denied_id(seen), self.generation())
     }
 
     /// Reports a frame that is dropped, or would be, unless its like was reported lately. `lasting`: until the policy changes,
@@ -483,9 +486,9 @@ impl<'a, S: EventSink> Burst<'a, S> {
         lasting: bool,
         seen: &Seen<K>,
     ) {
-        let denied = self.denied_key(seen);
+        let denied = self.denied_id(seen);
         let until = if lasting { self.generation() } else { self.generation().wrapping_sub(1) };
-        let due = self.denied.count(&denied, reason, until, seen.hash, seen.frame_bytes, self.now);
+        let due = self.denied.count(denied, reason, until, seen.frame_bytes, self.now);
         let Some(due) = due else {
             self.counts.denied_unreported += 1;
             return;
