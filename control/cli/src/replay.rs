@@ -7,8 +7,9 @@ use clap::Args;
 use loadlock_exchange::Infrastructure;
 use loadlock_learn::AdmissionPolicy;
 use loadlock_packet::MacAddress;
+use loadlock_packet::negotiation::Helpers;
 use loadlock_replay::{
-    INFRASTRUCTURE, LearnUntil, OptionError, Output, ReplayError, ReplayOptions,
+    INFRASTRUCTURE, LearnUntil, OptionError, Output, ReplayError, ReplayOptions, parse_helpers,
     parse_infrastructure, parse_macs, summary,
 };
 
@@ -68,6 +69,9 @@ pub struct Arguments {
     /// Frame classes that pass without a rule: `arp`, `nd`, `link-local` or `none` [default: all three]
     #[arg(long, value_name = "CLASS,…", value_parser = parse_infrastructure)]
     infrastructure: Option<Infrastructure>,
+    /// Protocols whose negotiated ports are opened: `ftp`, `dcerpc`, `tftp` or `none` [default: none]
+    #[arg(long, value_name = "PROTOCOL,…", value_parser = parse_helpers)]
+    helpers: Option<Helpers>,
     /// A capture that ends within a packet is no error
     #[arg(long)]
     allow_truncated: bool,
@@ -109,6 +113,7 @@ impl Arguments {
             side_b: stations(&self.side_b),
             sides: self.sides.clone(),
             infrastructure: self.infrastructure.unwrap_or(INFRASTRUCTURE),
+            helpers: self.helpers.unwrap_or_default(),
             allow_truncated: self.allow_truncated,
             ignore_vlans: self.ignore_vlans,
             ..ReplayOptions::new(&self.capture)

@@ -52,7 +52,7 @@ impl Parties {
     }
 }
 
-/// Side of the client: the rule's if it says one, else that of who spoke first.
+/// Side of the client: the rule's if it says one, else that of who spoke first. A negotiated conversation's rule is another one's.
 fn client_side(policy: &Policy, rule: Option<RuleId>, initiator: Side) -> Side {
     let rule = rule.and_then(|rule| policy.rule(rule));
     rule.and_then(|rule| rule.parts().client_side).unwrap_or(initiator)
@@ -72,11 +72,13 @@ pub(crate) fn event_line(settings: &Settings, policy: &Policy, event: &Event) ->
         EventKind::Denied(reason) => (LineKind::Denied, Some(reason)),
         EventKind::Counted => return None,
     };
-    let side = client_side(policy, event.rule, event.initiator);
+    let own = event.rule.filter(|_| !event.flags.negotiated);
+    let side = client_side(policy, own, event.initiator);
     let parties = Parties::of(&event.key, side);
     let verdict = match (event.kind, event.flags.forwarded) {
         (EventKind::Denied(_), false) => Verdict::Deny,
         (EventKind::Denied(_), true) => Verdict::WouldDeny,
+        _ if event.flags.negotiated => Verdict::Allow,
         _ if event.rule.is_none() && !event.flags.learning => Verdict::WouldDeny,
         _ => Verdict::Allow,
     };
@@ -87,6 +89,10 @@ pub(crate) fn event_line(settings: &Settings, policy: &Policy, event: &Event) ->
         (Some(reason), _) => {
             words += &format!(": {} ({packets} packets)", reason.meaning());
         }
+        (None, Some(rule)) if event.flags.negotiated => {
+            words += &format!(", its port negotiated by rule {rule}");
+        }
+        (None, None) if event.flags.negotiated => words += ", its port negotiated",
         (None, Some(rule)) => words += &format!(", rule {rule}"),
         (None, None) if event.flags.learning => words += ", being learned",
         (None, None) => {}
@@ -121,10 +127,12 @@ pub(crate) fn event_line(settings: &Settings, policy: &Policy, event: &Event) ->
 pub(crate) fn flow(settings: &Settings, policy: &Policy, key: &FlowKey, live: &LiveFlow) -> Flow {
     let (rule, verdict) = match live.basis {
         LiveBasis::Rule(rule) => (Some(rule), Verdict::Allow),
+        LiveBasis::Negotiated(rule) => (rule, Verdict::Allow),
         LiveBasis::Learning => (None, Verdict::Allow),
         LiveBasis::WouldDeny => (None, Verdict::WouldDeny),
     };
-    let side = client_side(policy, rule, live.initiator);
+    let own = rule.filter(|_| !matches!(live.basis, LiveBasis::Negotiated(_)));
+    let side = client_side(policy, own, live.initiator);
     let parties = Parties::of(key, side);
     let (client, server) = (side as usize, side.other() as usize);
     let both_spoke = live.packets.iter().all(|packets| *packets > 0);

@@ -12,6 +12,8 @@ pub enum LiveBasis {
     Rule(RuleId),
     /// Because its segment learns.
     Learning,
+    /// Because its port was negotiated by a conversation that the rule permits, or that is learned.
+    Negotiated(Option<RuleId>),
     /// Only because its segment doesn't enforce.
     WouldDeny,
 }
@@ -91,6 +93,7 @@ impl LiveView {
             return;
         }
         let basis = match event.rule {
+            rule if event.flags.negotiated => LiveBasis::Negotiated(rule),
             Some(rule) => LiveBasis::Rule(rule),
             None if event.flags.learning => LiveBasis::Learning,
             None => LiveBasis::WouldDeny,

@@ -3,6 +3,7 @@
 use loadlock_exchange::{
     Infrastructure, Mode, Policy as Header, PolicyImage, RuleOptions, Seed, SegmentPolicy,
 };
+use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{FlowKey, Kind, Side};
 use loadlock_policy::{Policy, SegmentDefinition};
 
@@ -24,7 +25,7 @@ impl Enforced {
             Infrastructure { arp: true, neighbour_discovery: true, link_local: true };
         let definition = |name: &String| SegmentDefinition {
             name: name.clone(),
-            policy: SegmentPolicy { mode: Mode::Enforce, infrastructure },
+            policy: SegmentPolicy { mode: Mode::Enforce, infrastructure, helpers: Helpers::NONE },
         };
         let segments: Vec<SegmentDefinition> = segments.iter().map(definition).collect();
         let seed = Seed([0x6c6f_6164_6c6f_636b, 0x6576_616c_7561_7465]);

@@ -121,9 +121,14 @@ impl Learner {
             return;
         }
         let begun = event.kind == EventKind::Started;
-        let EventFlags { midstream, learning, .. } = event.flags;
+        let EventFlags { midstream, learning, negotiated, .. } = event.flags;
         let segment = key.tail().segment();
         if self.windows.iter().any(|window| window.is_open(segment, event.time_ns)) {
+            self.refresh(key, event.initiator, &evidence.without_rights());
+            return;
+        }
+        if negotiated {
+            // Its right is that of the conversation that negotiated it; a rule of its own would outlive the port.
             self.refresh(key, event.initiator, &evidence.without_rights());
             return;
         }

@@ -287,6 +287,20 @@ fn only_what_a_learning_segment_forwards_or_a_rule_permits_becomes_a_key() {
 }
 
 #[test]
+fn a_conversation_on_a_negotiated_port_becomes_no_rule() {
+    let base =
+        talk(Tcp, "10.0.1.11:50000", "10.0.2.1:49160").accepted().event(EventKind::Started, 1);
+    let flags = EventFlags { learning: false, negotiated: true, ..base.flags };
+    let mut learner = Learner::new(&["fab".to_owned()], LearnLimits::default());
+    for rule in [None, RuleId::new(3)] {
+        for kind in [EventKind::Started, EventKind::Counted, EventKind::Ended] {
+            learner.observe(&Event { kind, flags, rule, ..base });
+        }
+    }
+    assert_eq!((learner.counts(), learner.revision()), ((0, 0), 0));
+}
+
+#[test]
 fn what_a_monitoring_segment_would_deny_gives_no_right_to_a_known_key() {
     let known = talk(Udp, "10.0.1.11:50000", "10.0.2.1:53");
     let mut learner = learner(&[known]);

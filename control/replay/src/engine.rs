@@ -29,7 +29,7 @@ pub(crate) struct PhaseCounts {
     pub tallies: [BurstTally; 2],
 }
 
-const ALLOWED: usize = 3;
+const ALLOWED: usize = 4;
 const REASONS: usize = DropReason::ALL.len();
 const VERDICTS: usize = ALLOWED + 2 * REASONS;
 
@@ -46,6 +46,7 @@ impl PhaseCounts {
             Verdict::Allow(Basis::Rule(_)) => 0,
             Verdict::Allow(Basis::Learning) => 1,
             Verdict::Allow(Basis::Infrastructure) => 2,
+            Verdict::Allow(Basis::Negotiated(_)) => 3,
             Verdict::WouldDeny(reason) => ALLOWED + reason as usize,
             Verdict::Deny(reason) => ALLOWED + REASONS + reason as usize,
         };
@@ -54,8 +55,13 @@ impl PhaseCounts {
 
     /// A verdict of every kind that there was, whatever its rule, and how many packets had it.
     pub fn verdicts(&self) -> impl Iterator<Item = (Verdict, u64)> {
-        let rule = RuleId::new(1).map(Basis::Rule);
-        let bases = [rule.unwrap_or(Basis::Learning), Basis::Learning, Basis::Infrastructure];
+        let rule = RuleId::new(1);
+        let bases = [
+            rule.map_or(Basis::Learning, Basis::Rule),
+            Basis::Learning,
+            Basis::Infrastructure,
+            Basis::Negotiated(rule),
+        ];
         let reasons = || DropReason::ALL.iter().copied();
         let kinds = bases.into_iter().map(Verdict::Allow);
         let kinds =
@@ -108,7 +114,11 @@ impl Engine {
         let seed = Seed([0x6c6f_6164_6c6f_636b, 0x7265_706c_6179_2032]);
         let pipeline = Pipeline::new(capacity, &options.timeouts, seed, false)
             .map_err(|source| ReplayError::Memory { source })?;
-        let behaviour = SegmentPolicy { mode: Mode::Learn, infrastructure: options.infrastructure };
+        let behaviour = SegmentPolicy {
+            mode: Mode::Learn,
+            infrastructure: options.infrastructure,
+            helpers: options.helpers,
+        };
         let joined = Joined::only_given(&given.policy);
         let in_force = InForce::compile(&given.policy, &given.segment, behaviour, 1)?;
         let declared = declarations::read(options)?;

@@ -25,6 +25,11 @@ pub enum OptionError {
         /// The word.
         found: String,
     },
+    /// Not a protocol whose negotiated ports can be opened.
+    Helper {
+        /// The word.
+        found: String,
+    },
     /// Not a station's address.
     Mac {
         /// The text.
@@ -43,6 +48,10 @@ impl fmt::Display for OptionError {
             Self::Infrastructure { found } => write!(
                 f,
                 "{found:?} is no infrastructure class; give any of arp, nd and link-local with commas between them, or none"
+            ),
+            Self::Helper { found } => write!(
+                f,
+                "{found:?} is no protocol whose negotiated ports can be opened; give any of ftp, dcerpc and tftp with commas between them, or none"
             ),
             Self::Mac { found } => write!(
                 f,

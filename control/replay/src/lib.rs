@@ -31,8 +31,8 @@
 //! | `n` | number of the packet, from 1 |
 //! | `time_ns` | its time, ns since 1970 |
 //! | `verdict` | `allow`, `would-deny` (forwarded while learning, and never learned: a malformed frame) or `deny` |
-//! | `reason` | `rule`, `learning`, `infrastructure`, or the name of a [`loadlock_exchange::DropReason`] |
-//! | `rule` | number of the rule that permits it, else null |
+//! | `reason` | `rule`, `learning`, `infrastructure`, `negotiated`, or the name of a [`loadlock_exchange::DropReason`] |
+//! | `rule` | number of the rule that permits it, or what negotiated its port, else null |
 //! | `side` | `a` or `b`: where it comes from |
 //! | `flow` | protocol, sender and receiver in words; null without a sender's address |
 //!
@@ -85,7 +85,7 @@ pub use error::{OptionError, ReplayError};
 pub use learning::{DeclaredReport, EvidenceReport, NotAdmitted};
 pub use options::{
     CAPACITY_MAX, INFRASTRUCTURE, LearnUntil, Output, RULE_CAPACITY, ReplayOptions,
-    SEGMENT_DEFAULT, TIMEOUTS, parse_infrastructure, parse_macs,
+    SEGMENT_DEFAULT, TIMEOUTS, parse_helpers, parse_infrastructure, parse_macs,
 };
 pub use replay::run;
 pub use report::{

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use loadlock_exchange::Infrastructure;
 use loadlock_learn::AdmissionPolicy;
 use loadlock_packet::MacAddress;
+use loadlock_packet::negotiation::{Helper, Helpers};
 use loadlock_pipeline::{Capacity, Timeouts};
 
 use crate::error::OptionError;
@@ -69,6 +70,8 @@ pub struct ReplayOptions {
     pub sides: Option<PathBuf>,
     /// Frame classes that pass without a rule.
     pub infrastructure: Infrastructure,
+    /// Protocols whose negotiated ports are opened.
+    pub helpers: Helpers,
     /// A capture that ends within a packet is no error.
     pub allow_truncated: bool,
     /// Frames count without their VLAN tags: for captures taken where one direction is tagged and the other isn't, of which every
@@ -101,6 +104,7 @@ impl ReplayOptions {
             side_b: Vec::new(),
             sides: None,
             infrastructure: INFRASTRUCTURE,
+            helpers: Helpers::NONE,
             allow_truncated: false,
             ignore_vlans: false,
             timeouts: TIMEOUTS,
@@ -191,6 +195,20 @@ pub fn parse_infrastructure(text: &str) -> Result<Infrastructure, OptionError> {
     Ok(classes)
 }
 
+/// Reads helpers: `ftp`, `dcerpc` and `tftp` with commas between them, or `none`.
+///
+/// # Errors
+/// The word that is none of them.
+pub fn parse_helpers(text: &str) -> Result<Helpers, OptionError> {
+    if text == "none" {
+        return Ok(Helpers::NONE);
+    }
+    text.split(',').try_fold(Helpers::NONE, |helpers, word| match Helper::from_name(word) {
+        Some(helper) => Ok(helpers.with(helper)),
+        None => Err(OptionError::Helper { found: word.to_owned() }),
+    })
+}
+
 /// Reads MAC addresses with commas between them.
 ///
 /// # Errors
@@ -241,6 +259,10 @@ mod tests {
         assert_eq!(parse_infrastructure("arp,nd,link-local"), Ok(INFRASTRUCTURE));
         assert!(!parse_infrastructure("none").unwrap().arp);
         assert!(parse_infrastructure("arp,dhcp").is_err());
+        let both = Helpers::NONE.with(Helper::Ftp).with(Helper::Rpc);
+        assert_eq!(parse_helpers("ftp,dcerpc"), Ok(both));
+        assert_eq!(parse_helpers("none"), Ok(Helpers::NONE));
+        assert!(parse_helpers("sip").is_err());
         assert_eq!(parse_macs("02:00:00:00:00:01,02:00:00:00:00:0f").unwrap().len(), 2);
         assert!(parse_macs("01:00:5e:00:00:01").is_err());
         assert!(parse_macs("").is_err());

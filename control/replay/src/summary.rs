@@ -74,6 +74,7 @@ fn meaning(reason: &str) -> &str {
         "rule" => "a rule permits it",
         "learning" => "learned",
         "infrastructure" => "ARP, neighbour discovery or link-local group",
+        "negotiated" => "a permitted conversation negotiated its port",
         _ => {
             let known = DropReason::ALL.iter().find(|known| known.name() == reason);
             known.map_or(reason, |reason| reason.meaning())

@@ -9,7 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use loadlock_exchange::DropReason;
-use loadlock_replay::{LearnUntil, Output, ReplayError, ReplayOptions, ReplayReport, run};
+use loadlock_replay::{
+    LearnUntil, Output, ReplayError, ReplayOptions, ReplayReport, parse_helpers, run,
+};
 use serde_json::Value;
 
 /// Every capture, sorted; `None` where there are none on this machine.
@@ -149,6 +151,36 @@ fn a_policy_recorded_from_a_capture_permits_all_of_it() {
         }
     }
     assert!(failures.is_empty(), "{} files:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Windows hosts that ask the endpoint mapper, in NDR and in NDR64: with the helper their endpoints need no rule, and nothing is denied
+/// but what is malformed.
+#[test]
+fn endpoints_that_real_hosts_negotiate_need_no_rule() {
+    let Some(captures) = captures() else { return };
+    for name in ["idaholab_CVE-2020-1472_exploit_win2019", "otrf_purplesharp_ad_playbook_I"] {
+        let found = captures.iter().find(|path| path.to_string_lossy().contains(name));
+        let Some(capture) = found else {
+            println!("skipped: {name} isn't among the captures");
+            continue;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let policy = folder.path().join("policy.toml");
+        let helpers = parse_helpers("ftp,dcerpc,tftp").unwrap();
+        let recorded = report(&ReplayOptions {
+            helpers,
+            save_policy: Some(Output::File(policy.clone())),
+            ..learn_until(capture, 1.0)
+        });
+        let negotiated = recorded.reasons["allow"]["negotiated"];
+        assert!(negotiated > 0, "{name}");
+        let enforced =
+            report(&ReplayOptions { helpers, policy: Some(policy), ..learn_until(capture, 0.0) });
+        assert_eq!(enforced.reasons["allow"]["negotiated"], negotiated, "{name}");
+        let malformed = malformed_reasons();
+        let denied = enforced.reasons["deny"].keys();
+        assert!(denied.clone().all(|reason| malformed.contains(reason.as_str())), "{name}");
+    }
 }
 
 #[test]

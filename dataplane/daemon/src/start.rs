@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use loadlock_dpdk::{Eal, Task, TimestampField, TscClock};
 use loadlock_exchange::{
-    Adopted, DataplaneExchange, DataplaneState, PolicyImage, WorkerExchange, seed,
+    Adopted, DataplaneExchange, DataplaneState, Expected, PolicyImage, WorkerExchange, seed,
 };
 use loadlock_pipeline::{Backing, Pipeline};
 use loadlock_settings::{Clock, PortIndex, Settings};
@@ -36,8 +36,10 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     };
     let mut workers = Vec::new();
     let lanes = queues.into_iter().map(|pairs| lanes(settings, pairs));
+    // A negotiated conversation may come to another worker than the one that negotiated it.
+    let mut expected = None;
     for (worker, (lanes, exchange)) in lanes.zip(exchange.take_workers()).enumerate() {
-        workers.push(make_worker(settings, worker, lanes, exchange, clock)?);
+        workers.push(make_worker(settings, worker, lanes, exchange, clock, &mut expected)?);
     }
     wait_for_policy(&exchange, settings.dataplane.policy_wait, &stop);
     let tasks = workers.into_iter().map(|worker| {
@@ -113,16 +115,18 @@ fn make_worker(
     lanes: Lanes,
     exchange: WorkerExchange,
     clock: WallClock,
+    expected: &mut Option<Arc<Expected>>,
 ) -> Result<Worker, Failure> {
     let dataplane = &settings.dataplane;
     let seed = seed().map_err(Failure::Random)?;
-    let pipeline = Pipeline::new(
+    let mut pipeline = Pipeline::new(
         settings.flows.capacity(),
         &settings.flows.timeouts(),
         seed,
         dataplane.hugepages,
     )
     .map_err(|source| Failure::FlowTable { worker: number, source })?;
+    pipeline.share_expected(expected.get_or_insert(pipeline.expected().clone()));
     let status = pipeline.status();
     if dataplane.hugepages && status.backing == Backing::OrdinaryPages {
         eprintln!(

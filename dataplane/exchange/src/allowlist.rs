@@ -15,6 +15,7 @@ mod compile;
 mod quality;
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use loadlock_packet::{KeyTail, Kind, NarrowKey, Network, Side, WideKey};
 
@@ -43,23 +44,26 @@ const SHAPES_FETCHED: usize = 4;
 /// loads used here needs a few dozen at the outside (`quality.rs`).
 const PROBES_MAX: usize = 1024;
 
-/// Number of a rule in its policy version, 1 to [`RULES_MAX`].
+/// Number of a rule in its policy version, 1 to [`RULES_MAX`]; never zero, so that an `Option` of it is as small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RuleId(u32);
+pub struct RuleId(NonZeroU32);
 
 impl RuleId {
     /// Makes an id; `None` for 0 and beyond [`RULES_MAX`].
     #[inline]
     #[must_use]
     pub fn new(number: u32) -> Option<Self> {
-        (1..=RULES_MAX).contains(&number).then_some(Self(number))
+        match NonZeroU32::new(number) {
+            Some(known) if number <= RULES_MAX => Some(Self(known)),
+            _ => None,
+        }
     }
 
     /// The number.
     #[inline]
     #[must_use]
     pub fn number(self) -> u32 {
-        self.0
+        self.0.get()
     }
 }
 

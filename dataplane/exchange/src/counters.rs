@@ -87,6 +87,10 @@ pub enum WorkerCounter {
     EventsRefused,
     /// Denied packets whose event was left out (same conversation within the interval, or the ring half full).
     DeniedUnreported,
+    /// Negotiated ports that were opened.
+    NegotiatedOpened,
+    /// Segments that may have negotiated a port and weren't read: split, damaged, or out of order.
+    NegotiatedUnread,
     /// Generation of the policy that judges, 0 before the first.
     Generation,
     /// Time of the last poll, ns since 1970.

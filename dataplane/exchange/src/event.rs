@@ -35,6 +35,8 @@ pub struct EventFlags {
     pub after_grace: bool,
     /// No rule permits it, and it is forwarded because its segment learns: what a learner learns from.
     pub learning: bool,
+    /// Its port was negotiated by another conversation; `rule` is the one that permits that.
+    pub negotiated: bool,
 }
 
 /// One event.
@@ -85,6 +87,9 @@ const FORWARDED: u8 = 1 << 5;
 const AFTER_GRACE: u8 = 1 << 6;
 const LEARNING: u8 = 1 << 7;
 
+/// Of the second byte of flags.
+const NEGOTIATED: u8 = 1;
+
 fn mac_word(mac: MacAddress) -> u64 {
     let [a, b, c, d, e, f] = mac.0;
     u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
@@ -96,7 +101,7 @@ fn mac_of(word: u64) -> MacAddress {
 }
 
 impl Event {
-    /// The ring slot's form: word 0 kind, flags, reason, 0, rule; 1 time; 2–6 key; 7–8 packets; 9–10 bytes;
+    /// The ring slot's form: word 0 kind, flags, reason, more flags, rule; 1 time; 2–6 key; 7–8 packets; 9–10 bytes;
     /// 11–12 MACs; 13–15 zero.
     #[must_use]
     pub fn encode(&self) -> Record {
@@ -123,8 +128,9 @@ impl Event {
             | flag(self.flags.forwarded, FORWARDED)
             | flag(self.flags.after_grace, AFTER_GRACE)
             | flag(self.flags.learning, LEARNING);
+        let more = flag(self.flags.negotiated, NEGOTIATED);
         let [r0, r1, r2, r3] = self.rule.map_or(0, RuleId::number).to_le_bytes();
-        record[0] = u64::from_le_bytes([kind, flags, reason, 0, r0, r1, r2, r3]);
+        record[0] = u64::from_le_bytes([kind, flags, reason, more, r0, r1, r2, r3]);
         record[1] = self.time_ns;
         record[2..7].copy_from_slice(&self.key.words());
         record[7..9].copy_from_slice(&self.packets);
@@ -139,7 +145,7 @@ impl Event {
     /// # Errors
     /// [`RecordError`] for what no worker writes; count it and go on with the next record.
     pub fn decode(record: &Record) -> Result<Self, RecordError> {
-        let [kind, flags, reason, _, r0, r1, r2, r3] = record[0].to_le_bytes();
+        let [kind, flags, reason, more, r0, r1, r2, r3] = record[0].to_le_bytes();
         let kind = match kind {
             STARTED => EventKind::Started,
             ENDED => EventKind::Ended,
@@ -163,6 +169,7 @@ impl Event {
                 forwarded: flags & FORWARDED != 0,
                 after_grace: flags & AFTER_GRACE != 0,
                 learning: flags & LEARNING != 0,
+                negotiated: more & NEGOTIATED != 0,
             },
             rule: RuleId::new(u32::from_le_bytes([r0, r1, r2, r3])),
             packets: [record[7], record[8]],

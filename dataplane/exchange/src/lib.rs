@@ -15,12 +15,15 @@
 //! cursors, the slot that isn't in force, the generation word and its own header words. Each word has one writer.
 //!
 //! Neither side trusts the other's content: records, snapshot headers and cursors are checked when read.
-//! The three protocols (ring, swap, counter blocks) are model-checked with loom (`tests/loom.rs`);
+//! `expected.rs` lies outside the region: what the workers of one dataplane tell each other of negotiated ports.
+//!
+//! The protocols (ring, swap, counter blocks, expectations) are model-checked with loom (`tests/loom.rs`);
 //! the rest is tested over real mapped files, also with both sides killed at awkward moments.
 
 mod allowlist;
 mod counters;
 mod event;
+mod expected;
 mod hash;
 mod prefetch;
 mod reason;
@@ -53,6 +56,7 @@ pub use counters::{
     Block, LatencyBlock, PortBlock, PortTally, WORKER_COUNTERS, WorkerBlock, WorkerCounter,
 };
 pub use event::{Event, EventFlags, EventKind, RecordError};
+pub use expected::{EXPECTED_WAYS, Expectation, Expected, ExpectedKey};
 pub use hash::{Seed, hash_narrow, hash_wide};
 pub use prefetch::prefetch;
 pub use reason::{DropReason, REASONS_MAX};

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::counters::Block;
+use crate::expected::{Expectation, ExpectedKey, Slot};
 use crate::ring::{Consumer, Producer, RingMemory};
 use crate::swap::{self, Generation, InForce, SwapMemory, SwapReader, SwapWriter};
 use crate::sync::{Ordering, Shared};
@@ -67,5 +68,26 @@ impl Pair {
     /// Both, as of one moment.
     pub fn read(&self) -> [u64; 2] {
         self.0.read()
+    }
+}
+
+/// One slot of [`crate::Expected`], written without being read before: see the head of `tests/loom.rs`.
+pub struct Place(Slot);
+
+impl Default for Place {
+    fn default() -> Self {
+        Self(Slot::new())
+    }
+}
+
+impl Place {
+    /// What is expected, if nobody writes.
+    pub fn read(&self) -> Option<(ExpectedKey, Option<Expectation>)> {
+        self.0.read().map(|(_, key, expectation)| (key, expectation))
+    }
+
+    /// Replaces what the slot had with this sequence.
+    pub fn write(&self, sequence: u64, key: &ExpectedKey, expectation: Expectation) -> bool {
+        self.0.write(sequence, key, expectation.word())
     }
 }

@@ -79,6 +79,8 @@ reasons! {
     FragmentProtocol = "fragment_protocol",
     /// fragment that overlaps the first one, or belongs to a packet of which one did
     FragmentOverlap = "fragment_overlap",
+    /// negotiates a port of another host than the one that speaks, or a port below 1024
+    NegotiationForbidden = "negotiation_forbidden",
 }
 
 /// Counters reserved for reasons in the region; more than there are, so that a new one doesn't move the layout.

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{FlowKey, NarrowKey, SEGMENTS_MAX, SegmentId, Side, WideKey};
 
 use crate::allowlist::{CompileError, Found, RuleEntry, SHAPES_MAX, Tables, TablesHeader, compile};
@@ -66,6 +67,8 @@ pub struct SegmentPolicy {
     pub mode: Mode,
     /// Infrastructure classes.
     pub infrastructure: Infrastructure,
+    /// Protocols whose negotiated ports are opened.
+    pub helpers: Helpers,
 }
 
 impl SegmentPolicy {
@@ -77,6 +80,7 @@ impl SegmentPolicy {
             neighbour_discovery: false,
             link_local: false,
         },
+        helpers: Helpers::NONE,
     };
 
     fn to_word(self) -> u64 {
@@ -85,6 +89,7 @@ impl SegmentPolicy {
             | u64::from(arp) << 8
             | u64::from(neighbour_discovery) << 9
             | u64::from(link_local) << 10
+            | u64::from(self.helpers.bits()) << 16
     }
 
     fn from_word(word: u64) -> Option<Self> {
@@ -99,7 +104,8 @@ impl SegmentPolicy {
             neighbour_discovery: word & 1 << 9 != 0,
             link_local: word & 1 << 10 != 0,
         };
-        Some(Self { mode, infrastructure })
+        let helpers = Helpers::from_bits((word >> 16) as u8);
+        Some(Self { mode, infrastructure, helpers })
     }
 }
 

@@ -13,12 +13,15 @@
 use std::sync::Arc;
 
 use loadlock_exchange::model::{
-    Pair, consumer, producer, publish, put_out_of_force, read, swap_reader, swap_writer, write,
+    Pair, Place, consumer, producer, publish, put_out_of_force, read, swap_reader, swap_writer,
+    write,
 };
 use loadlock_exchange::{
-    Consumer, Cursor, InForce, Producer, RECORD_WORDS, Record, RingFull, RingMemory, Shared,
-    SwapMemory, SwapReader, Word,
+    Consumer, Cursor, Expectation, Expected, ExpectedKey, InForce, Producer, RECORD_WORDS, Record,
+    RingFull, RingMemory, Seed, Shared, SwapMemory, SwapReader, Word,
 };
+use loadlock_packet::negotiation::Helper;
+use loadlock_packet::{FlowKey, Kind, NarrowKey, Side};
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
@@ -372,5 +375,87 @@ fn counters_are_read_as_of_one_moment() {
         pair.add();
         control.join().unwrap();
         assert_eq!(pair.read(), [2, 2]);
+    });
+}
+
+/// The slots have so many words that all interleavings would take hours; two forced changes of thread show each of the faults
+/// named below.
+fn few_preemptions(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(model);
+}
+
+/// Of an expectation that tells its port by the time it is over.
+fn expected_port(port: u16) -> (ExpectedKey, Expectation) {
+    let hosts = FlowKey::Narrow(NarrowKey([7, 0]));
+    (
+        ExpectedKey::new(&hosts, Kind::Tcp, Side::B, port),
+        Expectation { helper: Helper::Ftp, once: true, until: 100 + u32::from(port) },
+    )
+}
+
+/// A place is written anew twice: a reader finds what was said of a port, or nothing.
+///
+/// Tried, and reported: the release fence after the odd sequence removed; the acquire fence before the second look removed; the even
+/// sequence stored with Relaxed; the first look with Relaxed.
+#[test]
+fn expectations_are_read_as_they_were_written() {
+    loom::model(|| {
+        let place = Arc::new(Place::default());
+        let [one, two] = [1, 2].map(expected_port);
+        let other = thread::spawn({
+            let place = place.clone();
+            move || match place.read() {
+                Some((key, Some(found))) => assert!((key, found) == one || (key, found) == two),
+                Some((_, None)) | None => {}
+            }
+        });
+        assert!(place.write(0, &one.0, one.1));
+        assert!(place.write(2, &two.0, two.1));
+        other.join().unwrap();
+        assert_eq!(place.read(), Some((two.0, Some(two.1))));
+    });
+}
+
+/// Two workers see the announced conversation: it is good for one.
+///
+/// Tried, and reported: the claim as a plain store.
+#[test]
+fn an_expectation_for_one_use_is_used_once() {
+    few_preemptions(|| {
+        let expected = Arc::new(Expected::new(1, Seed([1, 2])));
+        let (key, expectation) = expected_port(1);
+        assert!(expected.expect(&key, expectation, 50));
+        let take = {
+            let expected = expected.clone();
+            move || expected.take(&key, 50).is_some()
+        };
+        let other = thread::spawn(take.clone());
+        let own = take();
+        assert!(own ^ other.join().unwrap());
+    });
+}
+
+/// Two workers negotiate at the same time: neither gets in the other's place, and neither waits.
+///
+/// Tried, and reported: the claim as a plain store.
+#[test]
+fn expectations_of_two_workers_stay_whole() {
+    few_preemptions(|| {
+        let expected = Arc::new(Expected::new(1, Seed([1, 2])));
+        let write = |port| {
+            let expected = expected.clone();
+            let (key, expectation) = expected_port(port);
+            move || expected.expect(&key, expectation, 50)
+        };
+        let other = thread::spawn(write(1));
+        let own = write(2)();
+        let written = [other.join().unwrap(), own];
+        for (port, written) in [1, 2].into_iter().zip(written) {
+            let (key, expectation) = expected_port(port);
+            let found = expected.take(&key, 50);
+            assert_eq!(found, written.then_some(expectation));
+        }
     });
 }

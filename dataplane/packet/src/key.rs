@@ -370,6 +370,23 @@ impl FlowKey {
         }
     }
 
+    /// The key of TCP or UDP between the same hosts with `port` at both ends: to look up a rule, which knows one of them.
+    #[must_use]
+    pub fn with_ports(&self, port: u16) -> Self {
+        let [p0, p1] = port.to_be_bytes();
+        let both = |[_, _, _, _, t0, t1, t2, t3]: [u8; 8]| {
+            u64::from_ne_bytes([p0, p1, p0, p1, t0, t1, t2, t3])
+        };
+        match self {
+            FlowKey::Narrow(NarrowKey([addresses, last])) => {
+                FlowKey::Narrow(NarrowKey([*addresses, both(last.to_ne_bytes())]))
+            }
+            FlowKey::Wide(WideKey([a, b, c, d, last])) => {
+                FlowKey::Wide(WideKey([*a, *b, *c, *d, both(last.to_ne_bytes())]))
+            }
+        }
+    }
+
     /// Reads what [`FlowKey::words`] wrote; `None` when the kind in it is unknown, or doesn't belong in
     /// a narrow key.
     #[must_use]
@@ -429,6 +446,9 @@ mod tests {
         ));
         assert_eq!(FlowKey::from_words(narrow.words(), true), Some(narrow));
         assert_eq!(narrow.endpoint(Side::B).service, 0x0102);
+        let both = narrow.with_ports(21);
+        assert_eq!([Side::A, Side::B].map(|side| both.endpoint(side).service), [21; 2]);
+        assert_eq!((both.tail(), both.words()[0]), (narrow.tail(), narrow.words()[0]));
         let mut words = narrow.words();
         words[1] |= 1 << 59;
         assert_eq!(FlowKey::from_words(words, true), None, "only ICMP has a side that asks");

@@ -14,14 +14,17 @@
 #![forbid(unsafe_code)]
 
 mod common;
+mod content;
 mod ethernet;
 mod ip;
 mod key;
+pub mod negotiation;
 mod parse;
 mod quote;
 mod transport;
 
 pub use common::{Brief, Common, SourceWord, common};
+pub use content::{Content, content};
 pub use ethernet::{MacAddress, VlanStack};
 pub use key::{
     Endpoint, FlowKey, KeyTail, Kind, NarrowKey, Network, SEGMENTS_MAX, SegmentId, Side, WideKey,

@@ -13,6 +13,8 @@ pub(crate) enum Judgement {
     Permit(RuleId),
     /// A rule permits the conversation, which was met running.
     Adopt(RuleId),
+    /// Its port was negotiated by a conversation that this rule permits; or that the segment learns.
+    Negotiated(Option<RuleId>),
     Refuse(DropReason),
 }
 
@@ -33,6 +35,7 @@ impl Judgement {
             (Judgement::Permit(rule) | Judgement::Adopt(rule), _) => {
                 Verdict::Allow(Basis::Rule(rule))
             }
+            (Judgement::Negotiated(rule), _) => Verdict::Allow(Basis::Negotiated(rule)),
             (Judgement::Refuse(_), Mode::Learn) => Verdict::Allow(Basis::Learning),
             (Judgement::Refuse(reason), Mode::Monitor) => Verdict::WouldDeny(reason),
             (Judgement::Refuse(reason), Mode::Enforce) => Verdict::Deny(reason),

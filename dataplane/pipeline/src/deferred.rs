@@ -96,7 +96,7 @@ pub(crate) struct Tables<'a> {
     pub removals: [u64; 2],
 }
 
-impl<S: EventSink> Burst<'_, S> {
+impl<'a, S: EventSink> Burst<'a, S> {
     /// Sends for what [`Burst::settle`] looks at.
     #[inline(never)]
     pub fn prepare(&self, tables: &Tables<'_>, slots: &[Slot], deferred: &mut [Deferral]) {
@@ -127,8 +127,9 @@ impl<S: EventSink> Burst<'_, S> {
         slot: &Slot,
         deferral: &Deferral,
         reading: &Reading,
-        head: &[u8],
+        head: &'a [u8],
     ) -> VerdictWord {
+        self.head = head;
         let [narrow, wide] = tables.removals;
         match slot.sort {
             Sort::Narrow => {
@@ -185,7 +186,7 @@ impl<S: EventSink> Burst<'_, S> {
         // Another frame of this burst may have begun the conversation, or moved it to where it wasn't looked for.
         let absent =
             deferral.absent && table.removals() == removals && !self.begun.may_have(deferral.hash);
-        if absent && self.repeats_denials(table) {
+        if absent && self.repeats_denials(table) && !self.is_announced(&key) {
             let id = DeniedId::new(deferral.hash, K::NARROW, self.sender, slot.opening(&key));
             let again = self.deny_again(id, deferral.hash, slot.tcp_flags, slot.frame_bytes);
             if let Some(word) = again {

@@ -32,9 +32,18 @@ impl State {
     pub const UDP: Self = Self(Self::SETTLED | 5);
     pub const ICMP: Self = Self(Self::SETTLED | 6);
     pub const OTHER: Self = Self(Self::SETTLED | 7);
-    pub const COUNT: usize = 8;
+    /// Open, and its content is read for ports that it negotiates; so none of its packets is plain.
+    pub const TCP_PARENT: Self = Self(8);
+    /// The same of UDP.
+    pub const UDP_PARENT: Self = Self(9);
+    pub const COUNT: usize = 10;
     /// Set where a packet without SYN, FIN or RST doesn't change the state.
     const SETTLED: u8 = 0x80;
+
+    /// Is its content read?
+    pub fn is_parent(self) -> bool {
+        matches!(self, Self::TCP_PARENT | Self::UDP_PARENT)
+    }
 
     pub fn index(self) -> usize {
         usize::from(self.0 & !Self::SETTLED)

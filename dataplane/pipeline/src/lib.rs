@@ -12,7 +12,8 @@
 //!
 //! `table.rs` is the flow table, `tags.rs` its index, `entry.rs` its line, `storage.rs` its memory (the only unsafe code), `ageing.rs` the sweep
 //! over it, `report.rs` makes events, `denied.rs` keeps denied conversations from flooding the event ring,
-//! `refused.rs` connections whose SYN was denied from being adopted. `related.rs` lets ICMP errors about live conversations pass, `fragments.rs` later fragments follow
+//! `refused.rs` connections whose SYN was denied from being adopted. `negotiate.rs` opens ports that permitted conversations negotiate, `watched.rs` knows how far those were read.
+//! `related.rs` lets ICMP errors about live conversations pass, `fragments.rs` later fragments follow
 //! their first. Decisions are in
 //! `DESIGN.md`. Tested beside the modules, and as a whole against a slow model in `tests/`.
 
@@ -26,6 +27,7 @@ mod fragments;
 mod intake;
 mod limits;
 mod lookup;
+mod negotiate;
 mod pipeline;
 mod plain;
 mod refused;
@@ -37,6 +39,7 @@ mod tags;
 mod tally;
 mod track;
 mod verdict;
+mod watched;
 
 pub use decide::first_verdict;
 pub use denied::DENIED_SLOTS;

@@ -46,6 +46,8 @@ impl TickTimeouts {
         by_state[State::TCP_OPEN.index()] = ticks(timeouts.tcp_open_ns);
         by_state[State::TCP_CLOSING.index()] = ticks(timeouts.tcp_closing_ns);
         by_state[State::UDP.index()] = ticks(timeouts.udp_ns);
+        by_state[State::TCP_PARENT.index()] = ticks(timeouts.tcp_open_ns);
+        by_state[State::UDP_PARENT.index()] = ticks(timeouts.udp_ns);
         by_state[State::ICMP.index()] = ticks(timeouts.icmp_ns);
         by_state[State::OTHER.index()] = ticks(timeouts.other_ns);
         Self(by_state)

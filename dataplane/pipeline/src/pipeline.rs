@@ -1,8 +1,9 @@
 //! Bursts in, verdicts out; ageing in between.
 
 use std::io;
+use std::sync::Arc;
 
-use loadlock_exchange::{PolicyView, Seed, WORKER_COUNTERS, WorkerCounter};
+use loadlock_exchange::{Expected, PolicyView, Seed, WORKER_COUNTERS, WorkerCounter};
 use loadlock_packet::{Frame, Ingress, NarrowKey, WideKey};
 
 use crate::ageing::{Ageing, ReadOut, Round};
@@ -20,10 +21,13 @@ use crate::storage::Backing;
 use crate::table::Table;
 use crate::track::{Burst, Look};
 use crate::verdict::VerdictWord;
+use crate::watched::Watched;
 
 /// Most frames a burst may have.
 pub const BURST_FRAMES_MAX: usize = 64;
 
+/// Pairs of hosts with negotiated ports, eight ports each: 64 KiB a dataplane.
+const EXPECTED_SETS: usize = 128;
 /// Most conversations that are judged again in one burst because the policy changed. The others of that burst go on by the
 /// verdict they have, so that a new policy doesn't hold a burst up: each is a look or two into an allowlist that is in no cache yet.
 const JUDGED_AGAIN_MAX: usize = 4;
@@ -35,6 +39,9 @@ pub struct Pipeline {
     denied: DeniedReports,
     refused: RefusedOpenings,
     fragments: Fragments,
+    watched: Watched,
+    expected: Arc<Expected>,
+    tidied: usize,
     timeouts: TickTimeouts,
     counts: Counts,
     intake: Intake,
@@ -85,6 +92,9 @@ impl Pipeline {
             denied: DeniedReports::new(ticks(timeouts.denied_report_ns)),
             refused: RefusedOpenings::new(),
             fragments: Fragments::new(capacity.fragments, ticks(timeouts.fragment_ns), seed),
+            watched: Watched::new(),
+            expected: Arc::new(Expected::new(EXPECTED_SETS, seed)),
+            tidied: 0,
             timeouts: TickTimeouts::new(timeouts),
             counts: Counts::default(),
             intake: Intake::new(),
@@ -106,6 +116,18 @@ impl Pipeline {
             table_bytes: self.narrow.bytes() + self.wide.bytes(),
             backing: self.narrow.backing(),
         }
+    }
+
+    /// The negotiated ports that are expected to be used; see [`Pipeline::share_expected`].
+    #[must_use]
+    pub fn expected(&self) -> &Arc<Expected> {
+        &self.expected
+    }
+
+    /// Shares the expectations of another worker: a negotiated conversation may come to another one than the conversation
+    /// that negotiated it. For the start; what was expected alone is forgotten.
+    pub fn share_expected(&mut self, expected: &Arc<Expected>) {
+        self.expected = expected.clone();
     }
 
     /// Starts the grace time, in which running conversations are adopted, at `now_ns`. The first burst does it if nobody
@@ -156,6 +178,10 @@ impl Pipeline {
             denied: &mut self.denied,
             refused: &mut self.refused,
             fragments: &mut self.fragments,
+            head: &[],
+            helpers: segment.helpers,
+            watched: &mut self.watched,
+            expected: &self.expected,
         };
         let generation = burst.generation();
         let plain = [
@@ -226,6 +252,8 @@ impl Pipeline {
         events: &mut S,
     ) {
         let now = self.advance(now_ns);
+        self.tidied = self.tidied.wrapping_add(1);
+        self.expected.tidy(self.tidied, now.tick());
         let calling = self.narrow_round.calling || self.wide_round.calling;
         if control_epoch != self.control_epoch && !calling {
             self.control_epoch = control_epoch;
@@ -289,5 +317,7 @@ impl Pipeline {
         values[WorkerCounter::EventsSent as usize] = counts.events_sent;
         values[WorkerCounter::EventsRefused as usize] = counts.events_refused;
         values[WorkerCounter::DeniedUnreported as usize] = counts.denied_unreported;
+        values[WorkerCounter::NegotiatedOpened as usize] = counts.negotiated_opened;
+        values[WorkerCounter::NegotiatedUnread as usize] = counts.negotiated_unread;
     }
 }

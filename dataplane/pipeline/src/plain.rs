@@ -145,7 +145,7 @@ impl<S: EventSink> Burst<'_, S> {
     where
         Entry<K>: Zeroed,
     {
-        if !self.repeats_denials(table) {
+        if !self.repeats_denials(table) || self.is_announced(&brief.key) {
             return None;
         }
         let opening = opening(&brief.key, brief.tcp_flags);

@@ -4,7 +4,7 @@
 use loadlock_exchange::Mode;
 use loadlock_packet::{Kind, NarrowKey, Opening, Quote, WideKey};
 
-use crate::decide::{Adoption, Judgement, judge_again, judge_first};
+use crate::decide::{Adoption, Judgement, judge_first};
 use crate::entry::{Entry, State, TableKey};
 use crate::report::EventSink;
 use crate::storage::Zeroed;
@@ -41,7 +41,7 @@ impl<S: EventSink> Burst<'_, S> {
                 match entry.state {
                     State::OVER => return None,
                     _ if entry.generation == self.generation() => entry.verdict.verdict(),
-                    _ => judge_again(&self.policy, &key, entry.flags).verdict(self.mode),
+                    _ => self.again(&key, entry.flags, entry.verdict).verdict(self.mode),
                 }
             }
             None => {

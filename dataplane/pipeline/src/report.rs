@@ -53,6 +53,8 @@ pub(crate) struct Counts {
     pub events_sent: u64,
     pub events_refused: u64,
     pub denied_unreported: u64,
+    pub negotiated_opened: u64,
+    pub negotiated_unread: u64,
 }
 
 /// Pushes and counts. False: refused.
@@ -82,6 +84,7 @@ pub(crate) fn event<K: TableKey>(kind: EventKind, entry: &Entry<K>, clock_ns: u6
             forwarded: true,
             after_grace: entry.flags.has(Flags::AFTER_GRACE),
             learning: entry.verdict == VerdictWord::LEARNING,
+            negotiated: entry.verdict.is_negotiated(),
         },
         rule: entry.verdict.rule_id(),
         packets: entry.packets.map(u64::from),

@@ -1,15 +1,16 @@
 //! One frame and its conversation: hit, miss, TCP's course, reports.
 
 use loadlock_exchange::{
-    DropReason, Event, EventFlags, EventKind, Infrastructure, Mode, PolicyView,
+    DropReason, Event, EventFlags, EventKind, Expected, Infrastructure, Mode, PolicyView,
 };
+use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{
     FlowKey, Fragment, FrameClass, Headers, Kind, MacAddress, NarrowKey, Opening, Side, TcpFlags,
     WideKey,
 };
 
 use crate::clock::Moment;
-use crate::decide::{Adoption, Judgement, judge_again, judge_first};
+use crate::decide::{Adoption, Judgement, judge_first};
 use crate::deferred::{Begun, Tables};
 use crate::denied::{DeniedId, DeniedReports};
 use crate::entry::{Entry, Flags, Plain, State, TableKey, Tick};
@@ -20,6 +21,7 @@ use crate::report::{Counts, EventSink, event, send};
 use crate::storage::Zeroed;
 use crate::table::{Place, Table};
 use crate::verdict::{Basis, Verdict, VerdictWord};
+use crate::watched::Watched;
 
 /// What stays the same for a burst, and where its reports go.
 pub(crate) struct Burst<'a, S> {
@@ -40,6 +42,11 @@ pub(crate) struct Burst<'a, S> {
     pub denied: &'a mut DeniedReports,
     pub refused: &'a mut RefusedOpenings,
     pub fragments: &'a mut Fragments,
+    /// Of the frame that is being judged: its first buffer segment.
+    pub head: &'a [u8],
+    pub helpers: Helpers,
+    pub watched: &'a mut Watched,
+    pub expected: &'a Expected,
 }
 
 /// What the flow table says of a frame.
@@ -107,7 +114,7 @@ impl<K: TableKey> Seen<K> {
 /// TCP flags that change where a connection stands.
 pub(crate) const COURSE: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
 
-impl<S: EventSink> Burst<'_, S> {
+impl<'a, S: EventSink> Burst<'a, S> {
     #[inline(always)]
     pub fn generation(&self) -> u16 {
         self.policy.generation() as u16
@@ -141,8 +148,9 @@ impl<S: EventSink> Burst<'_, S> {
         tables: &mut Tables<'_>,
         slot: &Slot,
         reading: &Reading,
-        head: &[u8],
+        head: &'a [u8],
     ) -> VerdictWord {
+        self.head = head;
         let Tables { narrow, wide, .. } = tables;
         let verdict = match slot.sort {
             Sort::Narrow => {
@@ -251,12 +259,13 @@ impl<S: EventSink> Burst<'_, S> {
         let mut over = entry.state == State::OVER;
         if !over && entry.generation != generation && self.judge_again_left > 0 {
             self.judge_again_left -= 1;
-            let judgement = judge_again(&self.policy, &seen.key, entry.flags);
+            let judgement = self.again(&seen.key, entry.flags, entry.verdict);
             match judgement.on(seen.is_error).verdict(self.mode) {
                 Verdict::Deny(_) => over = true,
                 verdict => {
                     entry.generation = generation;
                     entry.verdict = VerdictWord::from(verdict);
+                    entry.state = self.watched_state(entry.state, &seen.key);
                 }
             }
         }
@@ -280,6 +289,9 @@ impl<S: EventSink> Burst<'_, S> {
         if let Verdict::WouldDeny(reason) = verdict {
             self.deny(verdict, reason, false, seen);
         }
+        if entry.state.is_parent() {
+            return self.watch(entry.flags, verdict, seen);
+        }
         verdict
     }
 
@@ -298,6 +310,7 @@ impl<S: EventSink> Burst<'_, S> {
     fn begin_anew<K: TableKey>(&mut self, entry: &mut Entry<K>, seen: &Seen<K>) -> Verdict {
         let adopt = Adoption::default();
         let judgement = judge_first(&self.policy, &seen.key, self.sender, Opening::May, adopt);
+        let judgement = self.or_announced(judgement, &seen.key, Opening::May);
         let verdict = judgement.verdict(self.mode);
         if let Verdict::Deny(reason) | Verdict::WouldDeny(reason) = verdict {
             self.deny(verdict, reason, false, seen);
@@ -310,7 +323,7 @@ impl<S: EventSink> Burst<'_, S> {
         verdict
     }
 
-    fn tcp_course<K>(&mut self, entry: &mut Entry<K>, flags: TcpFlags) {
+    fn tcp_course<K: TableKey>(&mut self, entry: &mut Entry<K>, flags: TcpFlags) {
         if flags.has(TcpFlags::RST) {
             entry.state = State::TCP_CLOSING;
             return;
@@ -322,7 +335,7 @@ impl<S: EventSink> Burst<'_, S> {
             }
             // An initiator that goes on without an answer passing here has it another way (asymmetric routing).
             if answered || !flags.has(TcpFlags::SYN) {
-                entry.state = State::TCP_OPEN;
+                entry.state = self.watched_state(State::TCP_OPEN, &entry.key);
             }
         }
         if flags.has(TcpFlags::FIN) {
@@ -351,6 +364,7 @@ impl<S: EventSink> Burst<'_, S> {
                 judge_first(&self.policy, &seen.key, self.sender, opening, adopt)
             }
         };
+        let judgement = self.or_announced(judgement, &seen.key, opening);
         let verdict = judgement.on(seen.is_error).verdict(self.mode);
         if tcp && opening == Opening::May {
             if verdict.forwards() {
@@ -379,7 +393,11 @@ impl<S: EventSink> Burst<'_, S> {
         }
         if let Some(line) = table.insert(entry, seen.hash) {
             self.begun.add(seen.hash);
-            self.start(table.get_mut(line), seen);
+            let entry = table.get_mut(line);
+            self.start(entry, seen);
+            if entry.state.is_parent() {
+                return self.watch(entry.flags, verdict, seen);
+            }
         }
         verdict
     }
@@ -398,6 +416,7 @@ impl<S: EventSink> Burst<'_, S> {
             Kind::Icmp => State::ICMP,
             _ => State::OTHER,
         };
+        let state = self.watched_state(state, &seen.key);
         // A SYN-ACK and an ICMP answer say that the other side asked.
         let syn_ack = tcp_flags.has(TcpFlags::SYN | TcpFlags::ACK);
         let answers = !begins && (kind == Kind::Icmp || syn_ack);

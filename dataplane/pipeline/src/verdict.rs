@@ -11,6 +11,8 @@ pub enum Basis {
     Learning,
     /// ARP, neighbour discovery or a link-local group, as the segment is configured.
     Infrastructure,
+    /// Its port was negotiated by a conversation that this rule permits; or that the segment learns.
+    Negotiated(Option<RuleId>),
 }
 
 /// What is done with a frame.
@@ -49,22 +51,27 @@ impl Verdict {
             Verdict::Allow(Basis::Rule(_)) => "rule",
             Verdict::Allow(Basis::Learning) => "learning",
             Verdict::Allow(Basis::Infrastructure) => "infrastructure",
+            Verdict::Allow(Basis::Negotiated(_)) => "negotiated",
             Verdict::WouldDeny(reason) | Verdict::Deny(reason) => reason.name(),
         }
     }
 
-    /// The rule that permits the frame.
+    /// The rule that permits the frame, or the conversation that negotiated its port.
     #[must_use]
     pub fn rule(self) -> Option<RuleId> {
         match self {
             Verdict::Allow(Basis::Rule(rule)) => Some(rule),
+            Verdict::Allow(Basis::Negotiated(rule)) => rule,
             _ => None,
         }
     }
 }
 
+// It is returned in one register.
+const _: () = assert!(size_of::<Verdict>() == 8);
+
 /// A [`Verdict`] in 32 bits, as bursts and flow entries keep it: 0 learning; or one of the upper four bits, and below it the
-/// number of the rule or reason.
+/// number of the rule or reason; for negotiated ports both the rule's and infrastructure's bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct VerdictWord(u32);
@@ -73,6 +80,7 @@ const RULE: u32 = 1 << 31;
 const WOULD_DENY: u32 = 1 << 30;
 const DENY: u32 = 1 << 29;
 const INFRASTRUCTURE: u32 = 1 << 28;
+const NEGOTIATED: u32 = RULE | INFRASTRUCTURE;
 const NUMBER: u32 = INFRASTRUCTURE - 1;
 const _: () = assert!(loadlock_exchange::RULES_MAX <= NUMBER);
 
@@ -83,6 +91,7 @@ impl From<Verdict> for VerdictWord {
             Verdict::Allow(Basis::Learning) => 0,
             Verdict::Allow(Basis::Rule(rule)) => RULE | rule.number(),
             Verdict::Allow(Basis::Infrastructure) => INFRASTRUCTURE,
+            Verdict::Allow(Basis::Negotiated(rule)) => NEGOTIATED | rule.map_or(0, RuleId::number),
             Verdict::WouldDeny(reason) => WOULD_DENY | reason as u32,
             Verdict::Deny(reason) => DENY | reason as u32,
         })
@@ -100,7 +109,9 @@ impl VerdictWord {
     #[must_use]
     pub fn verdict(self) -> Verdict {
         let reason = || DropReason::from_index((self.0 & NUMBER) as usize);
-        if self.0 & RULE != 0 {
+        if self.is_negotiated() {
+            Verdict::Allow(Basis::Negotiated(RuleId::new(self.0 & NUMBER)))
+        } else if self.0 & RULE != 0 {
             RuleId::new(self.0 & NUMBER)
                 .map_or(Verdict::Allow(Basis::Learning), |rule| Verdict::Allow(Basis::Rule(rule)))
         } else if self.0 & WOULD_DENY != 0 {
@@ -128,6 +139,12 @@ impl VerdictWord {
         self.0 & DENY == 0
     }
 
+    /// True for a [`Basis::Negotiated`].
+    #[inline]
+    pub(crate) fn is_negotiated(self) -> bool {
+        self.0 & NEGOTIATED == NEGOTIATED
+    }
+
     /// Of a verdict that isn't allowed: its reason's place among the counters.
     #[inline]
     pub(crate) fn reason_index(self) -> usize {
@@ -147,13 +164,15 @@ mod tests {
     #[test]
     fn words_round_trip() {
         let rule = RuleId::new(loadlock_exchange::RULES_MAX).unwrap();
+        let negotiated = [None, Some(rule)].map(Basis::Negotiated);
         let allowed = [Basis::Rule(rule), Basis::Learning, Basis::Infrastructure];
+        let allowed = allowed.into_iter().chain(negotiated);
         let denied = DropReason::ALL.iter().flat_map(|&reason| {
             assert_eq!(reason as u32 & !NUMBER, 0);
             assert_eq!(VerdictWord::from(Verdict::Deny(reason)).reason_index(), reason as usize);
             [Verdict::WouldDeny(reason), Verdict::Deny(reason)]
         });
-        for verdict in allowed.map(Verdict::Allow).into_iter().chain(denied) {
+        for verdict in allowed.map(Verdict::Allow).chain(denied) {
             let word = VerdictWord::from(verdict);
             assert_eq!(word.verdict(), verdict);
             assert_eq!(word.forwards(), verdict.forwards());

@@ -314,8 +314,10 @@ fn first() -> Vec<u8> {
 
 const HEAD: &str =
     "| class | `learn` | `enforce`, no rule | what permits it | counter |\n|---|---|---|---|---|\n";
-/// What no frame in one piece gives.
-const REST: &str = "| headers split over buffer segments | forwarded, counted | dropped | – | `header_split` |\n\
+/// What takes more than one frame in one piece; the first two rows are `negotiation.rs`'s.
+const REST: &str = "| port that a permitted conversation negotiated: FTP, DCE/RPC endpoint mapper, TFTP | forwarded | forwarded | `helpers`: that conversation's rule | without the key `no_rule` |\n\
+                    | FTP's PORT, EPRT or 227 with another host's address, or a port below 1024, under `helpers` | forwarded, counted | dropped | – | `negotiation_forbidden` |\n\
+                    | headers split over buffer segments | forwarded, counted | dropped | – | `header_split` |\n\
                     | the transmit queue is full | dropped | dropped | – | `transmit_refused` |\n";
 
 #[test]

@@ -40,6 +40,7 @@ impl Settings {
         let policy = |segment: &crate::SegmentSettings| SegmentPolicy {
             mode: segment.mode,
             infrastructure: segment.infrastructure,
+            helpers: segment.helpers,
         };
         self.segments.iter().map(policy).collect()
     }

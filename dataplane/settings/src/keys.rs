@@ -402,6 +402,17 @@ pub(crate) static SEGMENT: Table = Table {
                       discovery (hop limit 255). link-local: destinations 01:80:c2:00:00:00 to 0f (STP, LLDP, LACP, EAPOL).",
             examples: &[],
         },
+        Key {
+            name: "helpers",
+            kind: Kind::Choices(&["ftp", "dcerpc", "tftp"]),
+            default: Default::Texts(&[]),
+            unit: "",
+            meaning: "Protocols whose negotiated ports are opened without a rule of their own, for the two hosts of a permitted \
+                      conversation, one direction and a time. ftp: data connections, active and passive (parent 21/tcp, opened for \
+                      30 s and one connection). dcerpc: endpoints of the mapper and of OPC classic's activation (parent 135/tcp, \
+                      300 s). tftp: the server's own port (parent 69/udp, 30 s, one transfer).",
+            examples: &[],
+        },
     ],
 };
 

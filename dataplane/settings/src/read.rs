@@ -7,6 +7,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use loadlock_exchange::{Infrastructure, Mode};
+use loadlock_packet::negotiation::{Helper, Helpers};
 
 use crate::device::Device;
 use crate::drivers::Driver;
@@ -158,6 +159,7 @@ impl<'read, 'text> Document<'read, 'text> {
                 _ => Mode::Learn,
             },
             infrastructure: read_infrastructure(scope),
+            helpers: read_helpers(scope),
             path: scope.path.clone(),
         })
     }
@@ -312,6 +314,12 @@ fn read_infrastructure(scope: &mut Scope<'_, '_>) -> Infrastructure {
         neighbour_discovery: has("nd"),
         link_local: has("link-local"),
     }
+}
+
+fn read_helpers(scope: &mut Scope<'_, '_>) -> Helpers {
+    let chosen = scope.choices("helpers");
+    let known = chosen.iter().filter_map(|name| Helper::from_name(name));
+    known.fold(Helpers::NONE, Helpers::with)
 }
 
 /// The port that a segment's side names.

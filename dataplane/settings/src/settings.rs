@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use loadlock_exchange::{Infrastructure, Mode};
 use loadlock_packet::Side;
+use loadlock_packet::negotiation::Helpers;
 
 use crate::device::Device;
 use crate::findings::Lines;
@@ -236,6 +237,8 @@ pub struct SegmentSettings {
     pub mode: Mode,
     /// Frame classes that pass without a rule.
     pub infrastructure: Infrastructure,
+    /// Protocols whose negotiated ports are opened.
+    pub helpers: Helpers,
     pub(crate) path: String,
 }
 

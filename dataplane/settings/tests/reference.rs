@@ -4,6 +4,7 @@ use std::path::Path;
 
 use loadlock_exchange::Mode;
 use loadlock_packet::Side;
+use loadlock_packet::negotiation::Helpers;
 use loadlock_settings::{Clock, PortIndex, Rss, Settings, reference};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/reference.toml");
@@ -43,6 +44,7 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(settings.flows.tcp_established.as_secs(), 432_000);
     assert_eq!(settings.segments[0].mode, Mode::Learn);
     assert!(settings.segments[0].infrastructure.neighbour_discovery);
+    assert_eq!(settings.segments[0].helpers, Helpers::NONE);
     assert_eq!(settings.exchange.path, Path::new("/dev/shm/loadlock/exchange"));
     assert_eq!(settings.control.log.as_str(), "info");
 }

@@ -8,6 +8,9 @@
 //! The bridges have a namespace of their own; only the two ports are in that of the test. Names carry the test's process id.
 //! A drop takes everything away, also when the test panics. Needs root, `ip`, `ethtool`, `ping` and `iperf3`.
 
+#![allow(dead_code, unused_imports, reason = "each test binary uses its own part of this module")]
+
+pub mod ftp;
 mod roles;
 mod transfer;
 
@@ -124,6 +127,36 @@ pub struct Host {
 }
 
 impl Host {
+    /// Runs a program on this host to its end; its code, and all that it wrote.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = self.command(program);
+        command.args(arguments).stdin(Stdio::null());
+        let mut child =
+            Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        child.end()
+    }
+
+    /// Starts a program on this host that runs until the value is dropped.
+    pub fn spawn(&self, program: &str, arguments: &[&str]) -> Running {
+        let mut command = self.command(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Running(command.spawn().unwrap())
+    }
+
+    /// Its station's address.
+    pub fn mac(&self) -> String {
+        let (_, text) = self.run("cat", &["/sys/class/net/eth0/address"]);
+        text.trim().to_owned()
+    }
+
+    /// Opens so many connections to a server's [`TCP_PORT`], 32 at a time, and has a line sent back on each.
+    pub fn connect_often(&self, to: SocketAddr, connections: usize) -> Try {
+        let mut command = roles::command(self, &format!("often {to} {connections}"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        Try { talk: Talk::Tcp(to), from: self.namespace.clone(), child: Running(child) }
+    }
+
     /// Answers on [`TCP_PORT`], [`OTHER_PORT`] and [`UDP_PORT`], IPv4 and IPv6, until the value is dropped.
     pub fn serve(&self) -> Running {
         let mut command = roles::command(self, "serve");
@@ -174,7 +207,7 @@ impl Host {
     }
 
     /// A program on this host. `ip netns exec` becomes the program, so the child's id is the program's.
-    fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         in_namespace(&self.namespace, program)
     }
 }

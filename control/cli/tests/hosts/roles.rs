@@ -44,6 +44,7 @@ pub fn play_role() {
         ["serve"] => serve().map(|()| 0),
         ["talk", "tcp", to] => talk_tcp(to.parse().unwrap()),
         ["talk", "udp", to] => talk_udp(to.parse().unwrap()),
+        ["often", to, connections] => often(to.parse().unwrap(), connections.parse().unwrap()),
         _ => panic!("no such role: {role}"),
     };
     let code = outcome.unwrap_or_else(|error| match error.kind() {
@@ -90,6 +91,20 @@ fn talk_tcp(to: SocketAddr) -> io::Result<i32> {
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer)?;
     assert_eq!(answer, request);
+    Ok(ANSWERED)
+}
+
+/// Each connection from a port of its own, closed by the client.
+fn often(to: SocketAddr, connections: usize) -> io::Result<i32> {
+    const AT_A_TIME: usize = 32;
+    let threads: Vec<_> = (0..AT_A_TIME)
+        .map(|first| {
+            thread::spawn(move || {
+                (first..connections).step_by(AT_A_TIME).try_for_each(|_| talk_tcp(to).map(drop))
+            })
+        })
+        .collect();
+    threads.into_iter().try_for_each(|thread| thread.join().unwrap())?;
     Ok(ANSWERED)
 }
 

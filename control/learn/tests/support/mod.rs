@@ -28,6 +28,7 @@ const LEARNING: EventFlags = EventFlags {
     forwarded: true,
     after_grace: false,
     learning: true,
+    negotiated: false,
 };
 
 /// A conversation between two ends such as `10.0.0.1:5000` or `[fd00::1]:53`; side A's is named first.

@@ -1,6 +1,7 @@
 //! From rules to the tables of a policy slot.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use super::{
     BUCKET_KEYS, BUCKET_WORDS, ENTRY_WORDS, INDEX_WORDS, PROBES_MAX, RULES_MAX, RuleEntry, RuleId,
@@ -110,7 +111,8 @@ pub(crate) fn compile(entries: &[RuleEntry], seed: Seed) -> Result<Compiled, Com
 }
 
 fn duplicate(stored: u32, new: u32) -> CompileError {
-    let id = |word: u32| RuleId(word & RULES_MAX);
+    // Every stored word has its rule's number, which isn't 0.
+    let id = |word: u32| RuleId::new(word & RULES_MAX).unwrap_or(RuleId(NonZeroU32::MIN));
     CompileError::Duplicate { first: id(stored), second: id(new) }
 }
 

@@ -32,7 +32,7 @@ fn sequential(count: u32, narrow: bool) -> Vec<RuleEntry> {
             server: address(256 + at / 50),
             service: 5000 + (at % 50) as u16,
             tail: KeyTail::new(segment, VlanStack::UNTAGGED, Kind::Tcp),
-            rule: RuleId(at + 1),
+            rule: RuleId::new(at + 1).expect("below the highest"),
             options: RuleOptions::CLIENT_OPENS,
         })
         .collect()

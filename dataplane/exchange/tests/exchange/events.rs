@@ -29,18 +29,19 @@ prop_compose! {
         kind in kind(),
         time_ns in any::<u64>(),
         key in key(),
-        bits in any::<[bool; 7]>(),
+        bits in any::<[bool; 8]>(),
         rule in prop::option::of(1..=loadlock_exchange::RULES_MAX),
         counts in any::<([u64; 2], [u64; 2])>(),
         macs in any::<[[u8; 6]; 2]>(),
     ) -> Event {
-        let [initiator_b, midstream, handshake, repeated, forwarded, after_grace, learning] = bits;
+        let [initiator_b, midstream, handshake, repeated, forwarded, after_grace, learning, negotiated] =
+            bits;
         Event {
             kind,
             time_ns,
             key,
             initiator: if initiator_b { Side::B } else { Side::A },
-            flags: EventFlags { midstream, handshake, repeated, forwarded, after_grace, learning },
+            flags: EventFlags { midstream, handshake, repeated, forwarded, after_grace, learning, negotiated },
             rule: rule.and_then(RuleId::new),
             packets: counts.0,
             bytes: counts.1,

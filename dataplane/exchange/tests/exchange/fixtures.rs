@@ -7,6 +7,7 @@ use loadlock_exchange::{
     Dimensions, Found, Infrastructure, Mode, PolicyImage, PolicyView, RuleEntry, RuleId,
     RuleOptions, Seed, SegmentPolicy, Shape,
 };
+use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{
     FlowKey, KeyTail, Kind, NarrowKey, Network, SegmentId, Side, VlanStack, WideKey,
 };
@@ -95,6 +96,7 @@ pub fn conversation() -> FlowKey {
 pub const ENFORCED: SegmentPolicy = SegmentPolicy {
     mode: Mode::Enforce,
     infrastructure: Infrastructure { arp: true, neighbour_discovery: false, link_local: true },
+    helpers: Helpers::NONE,
 };
 
 /// The policy of this version; its one rule has the same number.

@@ -3,6 +3,7 @@
 use loadlock_exchange::{
     Infrastructure, Mode, Policy, PolicyImage, SegmentPolicy, SnapshotError, verify,
 };
+use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{Kind, SegmentId, Side, VlanStack};
 use proptest::prelude::*;
 
@@ -107,6 +108,7 @@ fn segments_keep_their_modes_and_classes() {
                 neighbour_discovery: bits & 2 != 0,
                 link_local: bits & 4 != 0,
             },
+            helpers: Helpers::from_bits(bits),
         })
         .collect();
     let image = PolicyImage::compile(9, &segments, &[], SEED, 0).expect("compiles");

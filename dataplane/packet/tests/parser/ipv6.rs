@@ -79,6 +79,41 @@ fn eight_extension_headers_are_followed_and_nine_refused() {
     }
 }
 
+/// Every order of up to four of six kinds, and of up to sixteen as many orders as there is time for.
+#[test]
+fn extension_chains_of_up_to_sixteen_in_any_order_lead_to_the_same_packet_or_are_refused() {
+    let kind = |number: usize| match number {
+        5 => fragment(0, false),
+        other => options(SKIPPED[other], 0),
+    };
+    let mut chains: Vec<Vec<usize>> = vec![Vec::new()];
+    for length in 1..=4_usize {
+        chains.extend((0..6_usize.pow(length as u32)).map(|mut order| {
+            let digit = |_| {
+                let digit = order % 6;
+                order /= 6;
+                digit
+            };
+            (0..length).map(digit).collect()
+        }));
+    }
+    let mut state = 7_u64;
+    for length in 5..=16 {
+        chains.extend((0..300).map(|_| {
+            let digit = |_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 33) as usize % 6
+            };
+            (0..length).map(digit).collect()
+        }));
+    }
+    for chain in chains {
+        let headers: Vec<_> = chain.iter().map(|number| kind(*number)).collect();
+        let expected = if chain.len() <= 8 { Ok(plain()) } else { Err(Malformed::Ipv6Extensions) };
+        assert_eq!(parse_a(&chained(&headers, UDP, &datagram())), expected, "{chain:?}");
+    }
+}
+
 #[test]
 fn an_extension_header_beyond_its_packet_is_refused() {
     for number in SKIPPED {

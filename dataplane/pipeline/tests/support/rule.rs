@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use loadlock_exchange::{
     Infrastructure, Mode, RuleEntry, RuleId, RuleOptions, SegmentPolicy, Shape,
 };
+use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{KeyTail, Kind, MacAddress, Network, SegmentId, Side, VlanStack};
 
 use super::packet::Sort;
@@ -98,5 +99,5 @@ pub fn segment(mode: Mode) -> SegmentPolicy {
 /// A segment in `mode` with all infrastructure classes.
 pub fn open_infrastructure(mode: Mode) -> SegmentPolicy {
     let infrastructure = Infrastructure { arp: true, neighbour_discovery: true, link_local: true };
-    SegmentPolicy { mode, infrastructure }
+    SegmentPolicy { mode, infrastructure, helpers: Helpers::NONE }
 }

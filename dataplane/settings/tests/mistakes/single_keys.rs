@@ -159,6 +159,14 @@ fn infrastructure_words_are_known_and_stand_once() {
 }
 
 #[test]
+fn helpers_are_known() {
+    let file =
+        File { segment: "side_a = \"a\"\nside_b = \"b\"\nhelpers = [\"ftp\", \"dcrpc\"]", ..GOOD };
+    let found = file.mistake(kind!(NotAllowed));
+    assert_at(&found, 13, "segment[s].helpers[1]", &["\"dcrpc\"", "did you mean \"dcerpc\"?"]);
+}
+
+#[test]
 fn bad_names() {
     for name in ["", "-a", "Fab", "fab_a", "a b", "a23456789012345678901234567890123"] {
         let text = GOOD.text().replace("name = \"s\"", &format!("name = \"{name}\""));
