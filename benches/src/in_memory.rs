@@ -158,7 +158,8 @@ impl Path {
 /// It doesn't compile.
 pub fn compile(dimensioning: &Dimensioning, version: u64) -> io::Result<PolicyImage> {
     let infrastructure = Infrastructure { arp: true, neighbour_discovery: true, link_local: true };
-    let segment = SegmentPolicy { mode: dimensioning.mode, infrastructure };
+    let segment =
+        SegmentPolicy { mode: dimensioning.mode, infrastructure, ..SegmentPolicy::CLOSED };
     let capacity = dimensioning.rules.len().max(1024);
     PolicyImage::compile(version, &[segment], &dimensioning.rules, SEED, capacity)
         .map_err(io::Error::other)

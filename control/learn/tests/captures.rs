@@ -73,7 +73,7 @@ fn compiled(policy: &Policy, mode: Mode) -> PolicyImage {
         Infrastructure { arp: false, neighbour_discovery: false, link_local: false };
     let segments = [SegmentDefinition {
         name: "fab".to_owned(),
-        policy: SegmentPolicy { mode, infrastructure },
+        policy: SegmentPolicy { mode, infrastructure, ..SegmentPolicy::CLOSED },
     }];
     policy.compile(&segments, 1, Seed([7, 11]), 1_000_000).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -102,7 +102,11 @@ impl Engine {
         let seed = Seed([0x6c6f_6164_6c6f_636b, 0x7265_706c_6179_2032]);
         let pipeline = Pipeline::new(capacity, &options.timeouts, seed, false)
             .map_err(|source| ReplayError::Memory { source })?;
-        let behaviour = SegmentPolicy { mode: Mode::Learn, infrastructure: options.infrastructure };
+        let behaviour = SegmentPolicy {
+            mode: Mode::Learn,
+            infrastructure: options.infrastructure,
+            ..SegmentPolicy::CLOSED
+        };
         let joined = Joined::only_given(&given.policy);
         let in_force = InForce::compile(&given.policy, &given.segment, behaviour, 1)?;
         let declared = declarations::read(options)?;

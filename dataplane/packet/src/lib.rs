@@ -13,6 +13,8 @@
 //! differentially against etherparse (`tests/`).
 #![forbid(unsafe_code)]
 
+mod address;
+mod claim;
 mod common;
 mod ethernet;
 mod ip;
@@ -21,6 +23,8 @@ mod parse;
 mod quote;
 mod transport;
 
+pub use address::Address;
+pub use claim::Claim;
 pub use common::{Brief, Common, SourceWord, common};
 pub use ethernet::{MacAddress, VlanStack};
 pub use key::{

@@ -12,7 +12,7 @@
 //! `table.rs` is the flow table, `tags.rs` its index, `entry.rs` its line, `storage.rs` its memory (the only unsafe code), `ageing.rs` the sweep
 //! over it, `report.rs` makes events, `denied.rs` keeps denied conversations from flooding the event ring,
 //! `refused.rs` connections whose SYN was denied from being adopted. `related.rs` lets ICMP errors about live conversations pass, `fragments.rs` later fragments follow
-//! their first. Decisions are in
+//! their first, `identity.rs` holds stations to their addresses. Decisions are in
 //! `DESIGN.md`. Tested beside the modules, and as a whole against a slow model in `tests/`.
 
 mod ageing;
@@ -21,6 +21,7 @@ mod decide;
 mod denied;
 mod entry;
 mod fragments;
+mod identity;
 mod intake;
 mod limits;
 mod lookup;

@@ -1,7 +1,7 @@
 //! One frame and its conversation: hit, miss, TCP's course, reports.
 
 use loadlock_exchange::{
-    DropReason, Event, EventFlags, EventKind, Infrastructure, Mode, PolicyView,
+    DropReason, Event, EventFlags, EventKind, Infrastructure, Midstream, Mode, PolicyView,
 };
 use loadlock_packet::{
     FlowKey, FrameClass, Headers, Kind, MacAddress, NarrowKey, Opening, Side, TcpFlags, WideKey,
@@ -24,9 +24,11 @@ pub(crate) struct Burst<'a, S> {
     pub policy: PolicyView<'a>,
     pub mode: Mode,
     pub infrastructure: Infrastructure,
+    pub midstream: Midstream,
     pub sender: Side,
     pub moment: Moment,
     pub now: Tick,
+    /// Running conversations are adopted for a time, so that what is denied now mayn't be later.
     pub in_grace: bool,
     pub grace_ns: u64,
     pub roll_call: u8,
@@ -53,6 +55,13 @@ pub(crate) struct Seen<'a> {
     pub headers: &'a Headers,
     pub hash: u64,
     pub frame_bytes: u32,
+}
+
+fn hash(narrow: &Table<NarrowKey>, wide: &Table<WideKey>, key: &FlowKey) -> u64 {
+    match key {
+        FlowKey::Narrow(key) => narrow.hash(key),
+        FlowKey::Wide(key) => wide.hash(key),
+    }
 }
 
 const COURSE: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
@@ -135,6 +144,11 @@ impl<S: EventSink> Burst<'_, S> {
                 };
             }
         };
+        let frame_bytes = slot.frame_bytes;
+        if let Some(reason) = self.foreign(headers) {
+            let hash = hash(narrow, wide, &headers.key);
+            return self.deny_foreign(reason, &Seen { headers, hash, frame_bytes });
+        }
         let unconditional = match headers.class {
             FrameClass::Ordinary => false,
             FrameClass::Arp => self.infrastructure.arp,
@@ -149,12 +163,7 @@ impl<S: EventSink> Burst<'_, S> {
         {
             return verdict;
         }
-        let frame_bytes = slot.frame_bytes;
-        let hash = match &headers.key {
-            FlowKey::Narrow(key) => narrow.hash(key),
-            FlowKey::Wide(key) => wide.hash(key),
-        };
-        let seen = Seen { headers, hash, frame_bytes };
+        let seen = Seen { headers, hash: hash(narrow, wide, &headers.key), frame_bytes };
         if let Some(fragment) = headers.fragment.filter(|fragment| !fragment.is_first()) {
             return self.follow(&seen, &fragment);
         }
@@ -217,6 +226,7 @@ impl<S: EventSink> Burst<'_, S> {
                 verdict => {
                     entry.generation = generation;
                     entry.verdict = VerdictWord::from(verdict);
+                    self.doubt_receiver(entry);
                 }
             }
         }
@@ -301,6 +311,7 @@ impl<S: EventSink> Burst<'_, S> {
     {
         let stateless = table.adopts(self.moment.steady_ns);
         let adopting = self.in_grace || stateless;
+        let running = adopting || self.midstream == Midstream::Always;
         let opening = seen.headers.opening;
         let tcp = key.flow_key().tail().kind() == Kind::Tcp;
         let refused = tcp && opening == Opening::MayNot && self.refused.contains(seen.hash);
@@ -308,7 +319,8 @@ impl<S: EventSink> Burst<'_, S> {
         let judgement = match known {
             Some(reason) => Judgement::Refuse(reason),
             None => {
-                let adopt = Adoption { running: adopting, stateless, refused };
+                let by_rule = self.midstream != Midstream::Never;
+                let adopt = Adoption { running, stateless, refused, by_rule };
                 judge_first(&self.policy, &key.flow_key(), self.sender, opening, adopt)
             }
         };
@@ -335,7 +347,7 @@ impl<S: EventSink> Burst<'_, S> {
         }
         let met_running = opening == Opening::MayNot || matches!(judgement, Judgement::Adopt(_));
         let mut entry = self.entry(key, verdict, met_running, seen);
-        if met_running && !adopting {
+        if met_running && !running {
             entry.flags.set(Flags::AFTER_GRACE);
         }
         if let Some(line) = table.insert(entry, seen.hash) {
@@ -394,6 +406,7 @@ impl<S: EventSink> Burst<'_, S> {
     fn start<K: TableKey>(&mut self, entry: &mut Entry<K>, seen: &Seen<'_>) {
         self.counts.flows_started += 1;
         entry.macs[self.sender.other() as usize] = seen.headers.destination_mac;
+        self.doubt_receiver(entry);
         self.count_seen(entry, seen);
         self.report_start(entry);
     }

@@ -186,6 +186,7 @@ fn infrastructure_is_judged_like_anything_else_if_not_configured() {
     let only = |arp, neighbour_discovery, link_local| SegmentPolicy {
         mode: Mode::Enforce,
         infrastructure: Infrastructure { arp, neighbour_discovery, link_local },
+        ..SegmentPolicy::CLOSED
     };
     let cases = [
         (only(false, true, true), [false, true, true]),

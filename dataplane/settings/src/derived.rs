@@ -40,6 +40,7 @@ impl Settings {
         let policy = |segment: &crate::SegmentSettings| SegmentPolicy {
             mode: segment.mode,
             infrastructure: segment.infrastructure,
+            midstream: segment.midstream,
         };
         self.segments.iter().map(policy).collect()
     }

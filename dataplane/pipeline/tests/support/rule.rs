@@ -98,5 +98,5 @@ pub fn segment(mode: Mode) -> SegmentPolicy {
 /// A segment in `mode` with all infrastructure classes.
 pub fn open_infrastructure(mode: Mode) -> SegmentPolicy {
     let infrastructure = Infrastructure { arp: true, neighbour_discovery: true, link_local: true };
-    SegmentPolicy { mode, infrastructure }
+    SegmentPolicy { mode, infrastructure, ..SegmentPolicy::CLOSED }
 }
