@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bindings;
 mod check;
 mod control;
 mod drops;
@@ -58,6 +59,8 @@ enum Verb {
     Mode(mode::Arguments),
     /// The rules of the policy in force
     Rules(rules::Arguments),
+    /// Which station has which address, and giving an address to another
+    Bindings(bindings::Arguments),
     /// Why something is permitted or not, on what evidence, and what would change it
     Explain(explain::Arguments),
     /// The live conversations
@@ -87,6 +90,7 @@ impl Verb {
             Self::Status(arguments) => arguments.run(),
             Self::Mode(arguments) => arguments.run(),
             Self::Rules(arguments) => arguments.run(),
+            Self::Bindings(arguments) => arguments.run(),
             Self::Explain(arguments) => arguments.run(),
             Self::Flows(arguments) => arguments.run(),
             Self::Drops(arguments) => arguments.run(),

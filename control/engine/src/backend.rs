@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use loadlock_api::{
-    Backend, BackendError, DropCount, EventLine, Explanation, ExplanationQuery, Flow, FlowQuery,
-    Listing, Mode, ModeChanged, Rule, RuleQuery, Status,
+    Backend, BackendError, Binding, BindingRenewal, BindingRenewed, DropCount, EventLine,
+    Explanation, ExplanationQuery, Flow, FlowQuery, Listing, Mode, ModeChanged, Rule, RuleQuery,
+    Status,
 };
 use tokio::sync::broadcast;
 
@@ -17,6 +18,8 @@ pub(crate) enum Command {
     Status(Reply<Status>),
     SetMode { segment: String, mode: Mode, author: String, reply: Reply<ModeChanged> },
     Rules(RuleQuery, Reply<Listing<Rule>>),
+    Bindings(RuleQuery, Reply<Listing<Binding>>),
+    Renew { segment: String, renewal: BindingRenewal, author: String, reply: Reply<BindingRenewed> },
     Explain(ExplanationQuery, Reply<Listing<Explanation>>),
     Flows(FlowQuery, Reply<Listing<Flow>>),
     Drops(Reply<Vec<DropCount>>),
@@ -69,6 +72,20 @@ impl Backend for CoreBackend {
 
     fn rules(&self, query: &RuleQuery) -> Result<Listing<Rule>, BackendError> {
         self.ask(|reply| Command::Rules(query.clone(), reply))
+    }
+
+    fn bindings(&self, query: &RuleQuery) -> Result<Listing<Binding>, BackendError> {
+        self.ask(|reply| Command::Bindings(query.clone(), reply))
+    }
+
+    fn renew_binding(
+        &self,
+        segment: &str,
+        renewal: &BindingRenewal,
+        author: &str,
+    ) -> Result<BindingRenewed, BackendError> {
+        let (segment, renewal, author) = (segment.to_owned(), renewal.clone(), author.to_owned());
+        self.ask(|reply| Command::Renew { segment, renewal, author, reply })
     }
 
     fn explain(&self, query: &ExplanationQuery) -> Result<Listing<Explanation>, BackendError> {

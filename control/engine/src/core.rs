@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::Receiver;
-use loadlock_api::{EventLine, Listing, ModeChanged};
-use loadlock_exchange::{ControlExchange, Event, EventKind, Mode, PublishError, RegionError};
+use loadlock_api::{EventLine, Listing};
+use loadlock_exchange::{
+    ControlExchange, Event, EventKind, Mode, PublishError, RegionError, binding_capacity,
+};
 use loadlock_learn::{
-    AdmissionSettings, Answers, Decisions, EvidenceChanges, LearnLimits, Learner,
+    AdmissionSettings, Answers, Decisions, EvidenceChanges, LearnLimits, Learner, StationRow,
+    Stations,
 };
 use loadlock_settings::Settings;
 use loadlock_store::Cursor;
@@ -16,16 +19,20 @@ use tokio::sync::broadcast;
 
 use crate::backend::Command;
 use crate::error::EngineError;
+use crate::identity::Violations;
 use crate::lines::{event_line, flow};
 use crate::live::LiveView;
 use crate::rows;
 use crate::state::State;
+use crate::stations;
 use crate::storage::{Batch, Saved, Storage};
 
 /// Everything the core thread owns.
 pub(crate) struct Core {
     pub settings: Settings,
     pub learner: Learner,
+    pub stations: Stations,
+    pub violations: Violations,
     pub state: State,
     pub exchange: Option<ControlExchange>,
     pub live: LiveView,
@@ -36,15 +43,15 @@ pub(crate) struct Core {
     pub last_error: Option<String>,
     pub storage: Storage,
     events: broadcast::Sender<Arc<EventLine>>,
-    /// The learner's revision that is in `state`.
+    /// The revision of learner and stations that is in `state`.
     learned_revision: u64,
     version_due: Instant,
-    publish_due: Option<Instant>,
+    pub publish_due: Option<Instant>,
     attach_due: Instant,
     attach_error: Option<String>,
     save_due: Instant,
     events_unsaved: u64,
-    saving: Option<EvidenceChanges>,
+    saving: Option<(EvidenceChanges, Vec<StationRow>)>,
     stored_cursors: Vec<Cursor>,
 }
 
@@ -72,8 +79,14 @@ impl Core {
         let names: Vec<String> =
             settings.segments.iter().map(|segment| segment.name.to_string()).collect();
         let mut learner = Learner::new(&names, LearnLimits::default());
-        let (evidence, unread) = rows::decode(&std::mem::take(&mut storage.evidence));
+        let (seen, evidence): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut storage.evidence).into_iter().partition(stations::is_station);
+        let (evidence, unread) = rows::decode(&evidence);
         let restored = learner.restore(evidence);
+        let (seen, unread_stations) = stations::decode(&seen);
+        let mut stations = Stations::new(&names);
+        stations.restore(seen);
+        let unread = unread + unread_stations;
         let mut last_error = None;
         if unread + restored.refused > 0 {
             last_error = Some(format!(
@@ -103,6 +116,8 @@ impl Core {
             stored_cursors: std::mem::take(&mut storage.cursors),
             settings,
             learner,
+            stations,
+            violations: Violations::default(),
             state,
             exchange: None,
             started: now,
@@ -193,7 +208,7 @@ impl Core {
     }
 
     /// Takes what the rings hold, a bounded number of records of each. Returns how many.
-    fn drain(&mut self) -> usize {
+    pub(crate) fn drain(&mut self) -> usize {
         let Some(mut exchange) = self.exchange.take() else { return 0 };
         let mut drained = 0;
         for ring in &mut exchange.events {
@@ -223,7 +238,9 @@ impl Core {
         let denial = matches!(event.kind, EventKind::Denied(_));
         if !denial && (event.flags.learning || (learning && event.rule.is_some())) {
             self.learner.observe(event);
+            self.stations.observe(event);
         }
+        self.violations.observe(&self.settings, event);
         if !event.flags.repeated
             && let Some(line) = event_line(&self.settings, &self.state.policy, event)
         {
@@ -236,10 +253,11 @@ impl Core {
         if self.saving.is_some() || self.events_unsaved == 0 || now < self.save_due {
             return;
         }
-        let changes = self.learner.take_changes();
-        let (removed, rows) = rows::encode(&changes);
+        let (changes, seen) = (self.learner.take_changes(), self.stations.take_changes());
+        let (removed, mut rows) = rows::encode(&changes);
+        rows.extend(stations::encode(&seen));
         self.storage.save(Batch { removed, rows, cursors: self.cursors() });
-        self.saving = Some(changes);
+        self.saving = Some((changes, seen));
         self.events_unsaved = 0;
         self.save_due = now + SAVE_EVERY;
     }
@@ -269,8 +287,9 @@ impl Core {
             }
             Err(error) => {
                 self.fail(error.to_string());
-                if let Some(changes) = changes {
+                if let Some((changes, seen)) = changes {
                     self.learner.keep_unsaved(&changes);
+                    self.stations.keep_unsaved(&seen);
                 }
                 self.events_unsaved += 1;
                 self.save_due = now + SAVE_AGAIN;
@@ -286,7 +305,7 @@ impl Core {
     /// Makes a version of what was learned since the last.
     fn version_if_due(&mut self, now: Instant) {
         let learning = self.state.modes.contains(&Mode::Learn);
-        if !learning || now < self.version_due || self.learner.revision() == self.learned_revision {
+        if !learning || now < self.version_due || self.revision() == self.learned_revision {
             return;
         }
         self.version_due = now + self.settings.control.version_interval;
@@ -298,10 +317,19 @@ impl Core {
 
     /// Appends a version with what has been learned and these modes, unless nothing changes, and makes it due for publication.
     /// The text says why it can't be done; the state is then as before.
-    fn make_version(&mut self, modes: Vec<Mode>, author: &str, reason: &str) -> Result<(), String> {
-        let revision = self.learner.revision();
+    pub(crate) fn make_version(
+        &mut self,
+        modes: Vec<Mode>,
+        author: &str,
+        reason: &str,
+    ) -> Result<(), String> {
+        let revision = self.revision();
         let decisions = self.decide();
-        let learned = self.learner.policy_of(&decisions).map_err(|errors| errors.to_string())?;
+        let learned = self
+            .learner
+            .policy_of(&decisions)
+            .and_then(|rules| rules.with_bindings(self.learned_bindings(), "learned bindings"))
+            .map_err(|errors| errors.to_string())?;
         let is_learning = |segment: &str| self.state.is_learning(&self.settings, segment);
         let policy = self
             .state
@@ -312,7 +340,31 @@ impl Core {
             self.learned_revision = revision;
             return Ok(());
         }
-        let new = State { policy, modes, ..self.state.clone() };
+        self.append(State { policy, modes, ..self.state.clone() }, author, reason)?;
+        self.learned_revision = revision;
+        Ok(())
+    }
+
+    /// Grows with everything that may change what is learned.
+    fn revision(&self) -> u64 {
+        self.learner.revision().wrapping_add(self.stations.revision())
+    }
+
+    /// As many as go with the rules: in a fixed order, so that the same ones are left out each time, which is an alarm.
+    fn learned_bindings(&self) -> Vec<loadlock_policy::Binding> {
+        let mut bindings = self.stations.bindings();
+        bindings.truncate(self.binding_room());
+        bindings
+    }
+
+    /// Room for learned bindings beside those that a person stated.
+    pub(crate) fn binding_room(&self) -> usize {
+        let stated = self.state.policy.bindings().iter().filter(|binding| !binding.is_learned());
+        binding_capacity(self.settings.dimensions().rule_capacity).saturating_sub(stated.count())
+    }
+
+    /// Makes a state durable and due for publication.
+    pub(crate) fn append(&mut self, new: State, author: &str, reason: &str) -> Result<(), String> {
         let version = new.to_version(&self.settings, now_ns(), author, reason);
         let number = self.storage.append(version).map_err(|error| error.to_string())?;
         tracing::info!(
@@ -320,10 +372,10 @@ impl Core {
             author,
             reason,
             rules = new.policy.rules().len(),
+            bindings = new.policy.bindings().len(),
             "new policy version"
         );
         self.state = State { number, ..new };
-        self.learned_revision = revision;
         self.publish_due = Some(Instant::now());
         Ok(())
     }
@@ -341,7 +393,7 @@ impl Core {
         }
     }
 
-    fn publish_if_due(&mut self, now: Instant) {
+    pub(crate) fn publish_if_due(&mut self, now: Instant) {
         if self.publish_due.is_none_or(|due| now < due) {
             return;
         }
@@ -396,6 +448,11 @@ impl Core {
                 };
                 drop(reply.send(result));
             }
+            Command::Bindings(query, reply) => drop(reply.send(self.bindings(&query))),
+            Command::Renew { segment, renewal, author, reply } => {
+                let result = self.renew(&segment, &renewal, &author);
+                drop(reply.send(result));
+            }
             Command::Explain(query, reply) => drop(reply.send(self.explain(&query))),
             Command::Flows(query, reply) => {
                 let flows = self.live.flows();
@@ -411,71 +468,6 @@ impl Core {
                 listing.total += self.live.flows_left_out();
                 drop(reply.send(Ok(listing)));
             }
-        }
-    }
-
-    fn unknown_segment(&self, found: &str) -> loadlock_api::BackendError {
-        let known = self.settings.segments.iter().map(|segment| segment.name.to_string());
-        loadlock_api::BackendError::UnknownSegment {
-            found: found.to_owned(),
-            known: known.collect(),
-        }
-    }
-
-    /// Sets a mode: drains what was seen under the old one, makes a durable version, publishes, waits for the workers.
-    fn set_mode(
-        &mut self,
-        segment: &str,
-        mode: Mode,
-        author: &str,
-    ) -> Result<ModeChanged, loadlock_api::BackendError> {
-        use loadlock_api::BackendError;
-        let position =
-            self.settings.segments.iter().position(|known| known.name.as_str() == segment);
-        let at = position.ok_or_else(|| self.unknown_segment(segment))?;
-        let previous = self.state.modes[at];
-        if previous != mode {
-            let deadline = Instant::now() + Duration::from_secs(1);
-            while self.drain() > 0 && Instant::now() < deadline {}
-            let mut modes = self.state.modes.clone();
-            modes[at] = mode;
-            let reason = format!("mode of {segment}: {} to {}", previous.name(), mode.name());
-            self.make_version(modes, author, &reason)
-                .map_err(|reason| BackendError::Store { reason })?;
-            self.wait_for_workers()?;
-        }
-        Ok(ModeChanged {
-            segment: segment.to_owned(),
-            mode: mode.into(),
-            previous: previous.into(),
-            policy_version: self.state.number.0,
-            generation: self.generation,
-        })
-    }
-
-    /// Publishes what is due and waits until every worker that is online judges by it.
-    fn wait_for_workers(&mut self) -> Result<(), loadlock_api::BackendError> {
-        let deadline = Instant::now() + Duration::from_secs(2);
-        loop {
-            self.publish_if_due(Instant::now());
-            let Some(exchange) = &self.exchange else { return Ok(()) };
-            let generations = exchange.generations();
-            let behind = generations.iter().flatten().any(|said| *said < self.generation);
-            if self.publish_due.is_none() && !behind {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                return Err(loadlock_api::BackendError::Conflict {
-                    reason: format!(
-                        "policy version {} is stored, but after 2 s not every worker judges by it (workers: {generations:?}, \
-                         published: {})",
-                        self.state.number, self.generation
-                    ),
-                    next_step: "look at `loadlock status`: a worker that stays behind hangs"
-                        .to_owned(),
-                });
-            }
-            std::thread::sleep(Duration::from_micros(200));
         }
     }
 

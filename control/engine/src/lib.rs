@@ -18,14 +18,17 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod change;
 mod core;
 mod error;
 mod explain;
+mod identity;
 mod lines;
 mod live;
 mod report;
 mod rows;
 mod state;
+mod stations;
 mod storage;
 
 use std::sync::Arc;

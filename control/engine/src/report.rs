@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use loadlock_api::{
     ControlState, ControlStatus, DataplaneState, DataplaneStatus, DropCount, MemoryStatus, Opens,
-    PortStatus, Rule, SegmentStatus, Status, Time, WorkerStatus,
+    PortStatus, Rule, SegmentStatus, Status, Time, WorkerStatus, thousands,
 };
 use loadlock_exchange::{ControlExchange, DropReason, PortTally, WorkerCounter};
 use loadlock_policy::Opens as PolicyOpens;
@@ -31,7 +31,21 @@ impl Core {
             alarms: Vec::new(),
         };
         status.alarms = status.find_alarms();
+        status.alarms.extend(self.violations.alarms(&self.state.policy, now_ns));
+        status.alarms.extend(self.unbound());
         status
+    }
+
+    /// That not everything learned can be held, if so.
+    fn unbound(&self) -> Option<String> {
+        let left_out = self.stations.bindings().len().saturating_sub(self.binding_room()) as u64
+            + self.stations.refused();
+        (left_out > 0).then(|| {
+            format!(
+                "identity: {} learned bindings aren't held for want of room; raise exchange.rule_capacity, and restart both",
+                thousands(left_out)
+            )
+        })
     }
 
     fn control_status(&self) -> ControlStatus {

@@ -6,6 +6,7 @@ use loadlock_settings::Settings;
 use loadlock_store::{NewVersion, SegmentMode, Version, VersionNumber};
 
 use crate::error::EngineError;
+use crate::identity::held;
 
 /// A version in working form.
 #[derive(Clone, Debug)]
@@ -85,8 +86,9 @@ impl State {
             segments.iter().any(|segment| segment.name == *rule.parts().segment)
         };
         let rules = self.policy.rules().iter().filter(known).cloned().collect();
-        let policy =
-            Policy::from_rules(rules, "stored rules").map_err(|error| error.to_string())?;
+        let policy = Policy::from_rules(rules, "stored rules")
+            .and_then(|policy| policy.with_bindings(held(self, settings), "stored bindings"))
+            .map_err(|error| error.to_string())?;
         let seed = seed().map_err(|error| format!("/dev/urandom gives no seed: {error}"))?;
         let capacity = settings.dimensions().rule_capacity;
         policy.compile(&segments, self.number.0, seed, capacity).map_err(|error| {

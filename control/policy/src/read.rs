@@ -4,11 +4,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::{PolicyErrors, Problem};
-use crate::file::{FILE_FORMAT, RuleFile, VlanFile};
+use crate::file::{BindingFile, FILE_FORMAT, RuleFile, VlanFile};
 use crate::policy::Policy;
 use crate::validate::{self, Findings, Places};
 
-const FILE_KEYS: &[&str] = &["format", "rule"];
+const FILE_KEYS: &[&str] = &["format", "rule", "binding"];
+const BINDING_KEYS: &[&str] = &["segment", "vlan", "side", "address", "mac", "reason"];
 const RULE_KEYS: &[&str] = &[
     "id",
     "segment",
@@ -31,6 +32,12 @@ struct TextPlaces<'a> {
     text: &'a str,
     line_starts: std::cell::OnceCell<Vec<usize>>,
     rules: Vec<RuleOffsets>,
+    bindings: Vec<BindingOffsets>,
+}
+
+struct BindingOffsets {
+    header: usize,
+    keys: [Option<usize>; BINDING_KEYS.len()],
 }
 
 struct RuleOffsets {
@@ -55,6 +62,13 @@ impl Places for TextPlaces<'_> {
         let offset = at.and_then(|at| offsets.keys[at]).unwrap_or(offsets.header);
         Some(self.line_of(offset))
     }
+
+    fn binding_line(&self, binding: usize, key: &str) -> Option<usize> {
+        let offsets = self.bindings.get(binding)?;
+        let at = BINDING_KEYS.iter().position(|known| *known == key);
+        let offset = at.and_then(|at| offsets.keys[at]).unwrap_or(offsets.header);
+        Some(self.line_of(offset))
+    }
 }
 
 type TextFindings<'a> = Findings<'a, TextPlaces<'a>>;
@@ -62,7 +76,8 @@ type TextFindings<'a> = Findings<'a, TextPlaces<'a>>;
 /// [`crate::PolicyFile::parse`].
 pub(crate) fn parse(text: &str, place: &str) -> Result<Policy, PolicyErrors> {
     let line_starts = std::cell::OnceCell::new();
-    let mut findings = Findings::new(place, TextPlaces { text, line_starts, rules: Vec::new() });
+    let places = TextPlaces { text, line_starts, rules: Vec::new(), bindings: Vec::new() };
+    let mut findings = Findings::new(place, places);
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let line = error.span().map(|span| findings.places.line_of(span.start));
@@ -73,7 +88,8 @@ pub(crate) fn parse(text: &str, place: &str) -> Result<Policy, PolicyErrors> {
         return Err(errors);
     }
     let rules = read_file(document.get_ref(), &mut findings);
-    validate::policy(rules, findings)
+    let bindings = read_bindings(document.get_ref(), &mut findings);
+    validate::policy(rules, bindings, findings)
 }
 
 fn read_file(document: &DeTable<'_>, findings: &mut TextFindings<'_>) -> Vec<RuleFile> {
@@ -117,10 +133,90 @@ fn read_file(document: &DeTable<'_>, findings: &mut TextFindings<'_>) -> Vec<Rul
 }
 
 fn refuse_shape(value: &Spanned<DeValue<'_>>, findings: &mut TextFindings<'_>) {
+    refuse_list(value, "rule", "rules, each below a header [[rule]]", findings);
+}
+
+fn refuse_list(
+    value: &Spanned<DeValue<'_>>,
+    key: &str,
+    allowed: &'static str,
+    findings: &mut TextFindings<'_>,
+) {
     let line = Some(findings.places.line_of(value.span().start));
     let found = value.get_ref().type_str();
-    let problem = Problem::WrongType { found, allowed: "rules, each below a header [[rule]]" };
-    findings.report_file(line, "rule", problem);
+    findings.report_file(line, key, Problem::WrongType { found, allowed });
+}
+
+fn read_bindings(document: &DeTable<'_>, findings: &mut TextFindings<'_>) -> Vec<BindingFile> {
+    const ALLOWED: &str = "bindings, each below a header [[binding]]";
+    let Some(value) = document.get("binding") else { return Vec::new() };
+    let Some(entries) = value.get_ref().as_array() else {
+        refuse_list(value, "binding", ALLOWED, findings);
+        return Vec::new();
+    };
+    let mut bindings = Vec::with_capacity(entries.len());
+    for entry in entries.iter() {
+        let Some(table) = entry.get_ref().as_table() else {
+            refuse_list(entry, "binding", ALLOWED, findings);
+            continue;
+        };
+        let keys = [None; BINDING_KEYS.len()];
+        findings.places.bindings.push(BindingOffsets { header: entry.span().start, keys });
+        bindings.push(read_binding(table, bindings.len(), findings));
+    }
+    bindings
+}
+
+fn read_binding(table: &DeTable<'_>, index: usize, findings: &mut TextFindings<'_>) -> BindingFile {
+    let mut binding = BindingFile::default();
+    for (key, value) in table {
+        let Some(at) = BINDING_KEYS.iter().position(|known| known == key.get_ref()) else {
+            let line = Some(findings.places.line_of(key.span().start));
+            let name = format!("binding[#{}].{}", index + 1, validate::excerpt(key.get_ref()));
+            let nearest = nearest(key.get_ref(), BINDING_KEYS);
+            findings.report_file(line, &name, Problem::UnknownKey { nearest, known: BINDING_KEYS });
+            continue;
+        };
+        if let Some(offsets) = findings.places.bindings.last_mut() {
+            offsets.keys[at] = Some(value.span().start);
+        }
+        if let Err(allowed) = assign_binding(&mut binding, BINDING_KEYS[at], value) {
+            let found = value.get_ref().type_str();
+            findings.report_binding(index, BINDING_KEYS[at], Problem::WrongType { found, allowed });
+            findings.mistyped_bindings.insert((index, BINDING_KEYS[at]));
+        }
+    }
+    binding
+}
+
+/// Puts a value into its field, or says what the field takes.
+fn assign_binding(
+    binding: &mut BindingFile,
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+) -> Result<(), &'static str> {
+    if key == "vlan" {
+        binding.vlan = Some(vlan(value)?);
+        return Ok(());
+    }
+    let text = value.get_ref().as_str().ok_or("a text in quotation marks")?.to_owned();
+    let field = match key {
+        "segment" => &mut binding.segment,
+        "side" => &mut binding.side,
+        "address" => &mut binding.address,
+        "mac" => &mut binding.mac,
+        _ => &mut binding.reason,
+    };
+    *field = Some(text);
+    Ok(())
+}
+
+fn vlan(value: &Spanned<DeValue<'_>>) -> Result<VlanFile, &'static str> {
+    let text = || value.get_ref().as_str().map(|text| VlanFile::Text(text.to_owned()));
+    let vlan = integer(value).map(VlanFile::Id).or_else(text);
+    vlan.ok_or(
+        "a VLAN id from 1 to 4094, or a text: \"untagged\", \"any\", or two ids such as \"10.20\" in quotation marks",
+    )
 }
 
 fn read_rule(table: &DeTable<'_>, index: usize, findings: &mut TextFindings<'_>) -> RuleFile {
@@ -161,10 +257,7 @@ fn assign(
             return Ok(());
         }
         "vlan" => {
-            let text = || value.get_ref().as_str().map(|text| VlanFile::Text(text.to_owned()));
-            let vlan = integer(value).map(VlanFile::Id).or_else(text);
-            let allowed = "a VLAN id from 1 to 4094, or a text: \"untagged\", \"any\", or two ids such as \"10.20\" in quotation marks";
-            rule.vlan = Some(vlan.ok_or(allowed)?);
+            rule.vlan = Some(vlan(value)?);
             return Ok(());
         }
         _ => value.get_ref().as_str().ok_or("a text in quotation marks")?.to_owned(),

@@ -194,7 +194,7 @@ fn check_address(address: AddressMatch, service: Service) -> Result<(), Problem>
 }
 
 /// Refuses a text that is blank, too long, or would move a terminal's cursor.
-fn check_text(text: &str) -> Result<(), Problem> {
+pub(crate) fn check_text(text: &str) -> Result<(), Problem> {
     let length = text.chars().count();
     let fits = length <= REASON_CHARACTERS_MAX && !text.trim().is_empty();
     if fits && !text.chars().any(char::is_control) {
@@ -208,7 +208,7 @@ fn check_text(text: &str) -> Result<(), Problem> {
 }
 
 /// The same names as in the configuration.
-fn check_segment(name: &str) -> Result<(), Problem> {
+pub(crate) fn check_segment(name: &str) -> Result<(), Problem> {
     let plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     if (1..=32).contains(&name.len()) && name.bytes().all(plain) {
         return Ok(());

@@ -1,6 +1,8 @@
 //! What a worker tells control, and its form in a ring slot.
 
-use loadlock_packet::{FlowKey, MacAddress, Side};
+use std::net::IpAddr;
+
+use loadlock_packet::{Address, FlowKey, MacAddress, Side};
 
 use crate::allowlist::RuleId;
 use crate::reason::DropReason;
@@ -58,6 +60,8 @@ pub struct Event {
     pub bytes: [u64; 2],
     /// Stations of side A and side B as last seen.
     pub macs: [MacAddress; 2],
+    /// Of a denied frame of ARP or neighbour discovery: the address that it claims.
+    pub claimed: Option<IpAddr>,
 }
 
 /// A record that no worker writes: the region is damaged.
@@ -69,6 +73,8 @@ pub enum RecordError {
     Reason(u8),
     /// A key whose kind is unknown or doesn't fit its form.
     Key,
+    /// A claimed address of no kind.
+    Claim(u8),
 }
 
 const STARTED: u8 = 1;
@@ -96,8 +102,8 @@ fn mac_of(word: u64) -> MacAddress {
 }
 
 impl Event {
-    /// The ring slot's form: word 0 kind, flags, reason, 0, rule; 1 time; 2–6 key; 7–8 packets; 9–10 bytes;
-    /// 11–12 MACs; 13–15 zero.
+    /// The ring slot's form: word 0 kind, flags, reason, claim (0, 4 or 6), rule; 1 time; 2–6 key; 7–8 packets; 9–10 bytes;
+    /// 11–12 MACs; 13–14 the claimed address; 15 zero.
     #[inline]
     #[must_use]
     pub fn encode(&self) -> Record {
@@ -118,8 +124,12 @@ impl Event {
             | flag(self.flags.learning, LEARNING);
         let [r0, r1, r2, r3] = self.rule.map_or(0, RuleId::number).to_le_bytes();
         let [k0, k1, k2, k3, k4] = self.key.words();
+        let (claim, claimed) = match self.claimed.map(Address::from) {
+            None => (0, [0; 2]),
+            Some(address) => (if address.is_v6() { 6 } else { 4 }, address.words()),
+        };
         [
-            u64::from_le_bytes([kind, flags, reason, 0, r0, r1, r2, r3]),
+            u64::from_le_bytes([kind, flags, reason, claim, r0, r1, r2, r3]),
             self.time_ns,
             k0,
             k1,
@@ -132,8 +142,8 @@ impl Event {
             self.bytes[1],
             mac_word(self.macs[0]),
             mac_word(self.macs[1]),
-            0,
-            0,
+            claimed[0],
+            claimed[1],
             0,
         ]
     }
@@ -143,7 +153,7 @@ impl Event {
     /// # Errors
     /// [`RecordError`] for what no worker writes; count it and go on with the next record.
     pub fn decode(record: &Record) -> Result<Self, RecordError> {
-        let [kind, flags, reason, _, r0, r1, r2, r3] = record[0].to_le_bytes();
+        let [kind, flags, reason, claim, r0, r1, r2, r3] = record[0].to_le_bytes();
         let kind = match kind {
             STARTED => EventKind::Started,
             ENDED => EventKind::Ended,
@@ -172,6 +182,12 @@ impl Event {
             packets: [record[7], record[8]],
             bytes: [record[9], record[10]],
             macs: [mac_of(record[11]), mac_of(record[12])],
+            claimed: match claim {
+                0 => None,
+                4 => Some(Address::v4_of(record[13]).into()),
+                6 => Some(Address::v6_of([record[13], record[14]]).into()),
+                other => return Err(RecordError::Claim(other)),
+            },
         })
     }
 }

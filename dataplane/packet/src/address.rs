@@ -58,6 +58,18 @@ impl Address {
         if self.v6 { a == 0xfe && b & 0xc0 == 0x80 } else { [a, b] == [169, 254] }
     }
 
+    /// From the first of [`Address::words`] of an IPv4 address; the upper half doesn't count.
+    #[must_use]
+    pub fn v4_of(word: u64) -> Self {
+        Self { words: [word & 0xffff_ffff, 0], v6: false }
+    }
+
+    /// From [`Address::words`] of an IPv6 address.
+    #[must_use]
+    pub fn v6_of(words: [u64; 2]) -> Self {
+        Self { words, v6: true }
+    }
+
     pub(crate) fn v4(bytes: [u8; 4]) -> Self {
         Self { words: [u64::from(u32::from_ne_bytes(bytes)), 0], v6: false }
     }
@@ -110,6 +122,11 @@ mod tests {
             let ip: IpAddr = text.parse().unwrap();
             let address = Address::from(ip);
             assert_eq!(IpAddr::from(address), ip);
+            let again = match ip {
+                IpAddr::V4(_) => Address::v4_of(address.words()[0] | 7 << 32),
+                IpAddr::V6(_) => Address::v6_of(address.words()),
+            };
+            assert_eq!(again, address);
             assert_eq!(
                 (address.is_unspecified(), address.is_link_local()),
                 (unspecified, link_local),

@@ -466,6 +466,7 @@ impl<S: EventSink> Burst<'_, S> {
             packets: by_sender(due.packets),
             bytes: by_sender(due.bytes),
             macs,
+            claimed: seen.headers.claim.map(|claim| claim.address.into()),
         };
         if send(self.events, self.counts, &event) {
             self.denied.reported(due, self.now);
