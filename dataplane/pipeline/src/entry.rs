@@ -32,9 +32,26 @@ impl State {
     pub const UDP: Self = Self(Self::SETTLED | 5);
     pub const ICMP: Self = Self(Self::SETTLED | 6);
     pub const OTHER: Self = Self(Self::SETTLED | 7);
-    pub const COUNT: usize = 8;
+    /// A RST of side A was seen; it is one as long as A sends nothing else. Not settled, so that this is noticed.
+    pub const TCP_RESET_A: Self = Self(8);
+    /// The same of side B.
+    pub const TCP_RESET_B: Self = Self(9);
+    pub const COUNT: usize = 10;
     /// Set where a packet without SYN, FIN or RST doesn't change the state.
     const SETTLED: u8 = 0x80;
+
+    /// After a RST of `sender`.
+    pub fn reset_by(sender: Side) -> Self {
+        match sender {
+            Side::A => Self::TCP_RESET_A,
+            Side::B => Self::TCP_RESET_B,
+        }
+    }
+
+    /// Is a TCP connection over, as far as its segments tell?
+    pub fn is_closing(self) -> bool {
+        matches!(self, Self::TCP_CLOSING | Self::TCP_RESET_A | Self::TCP_RESET_B)
+    }
 
     pub fn index(self) -> usize {
         usize::from(self.0 & !Self::SETTLED)

@@ -258,8 +258,7 @@ impl<S: EventSink> Burst<'_, S> {
     fn begins_anew<K>(&self, entry: &Entry<K>) -> bool {
         let by_initiator =
             entry.flags.initiator() == self.sender && !entry.flags.has(Flags::MIDSTREAM);
-        let closing =
-            entry.state == State::TCP_CLOSING || entry.flags.any(Flags::FIN_A | Flags::FIN_B);
+        let closing = entry.state.is_closing() || entry.flags.any(Flags::FIN_A | Flags::FIN_B);
         !by_initiator || closing
     }
 
@@ -282,9 +281,14 @@ impl<S: EventSink> Burst<'_, S> {
     }
 
     fn tcp_course<K>(&mut self, entry: &mut Entry<K>, flags: TcpFlags) {
+        let reset = State::reset_by(self.sender);
         if flags.has(TcpFlags::RST) {
-            entry.state = State::TCP_CLOSING;
+            entry.state = reset;
             return;
+        }
+        // Who has reset a connection sends nothing more on it: that RST was forged, or out of the window.
+        if entry.state == reset && !flags.has(TcpFlags::SYN) {
+            entry.state = State::TCP_OPEN;
         }
         if entry.state == State::TCP_OPENING && flags.has(TcpFlags::ACK) {
             let answered = flags.has(TcpFlags::SYN) && self.sender != entry.flags.initiator();
@@ -369,7 +373,7 @@ impl<S: EventSink> Burst<'_, S> {
         let begins = seen.headers.opening == Opening::May;
         let state = match kind {
             Kind::Tcp if begins => State::TCP_OPENING,
-            Kind::Tcp if tcp_flags.any(TcpFlags::RST) => State::TCP_CLOSING,
+            Kind::Tcp if tcp_flags.any(TcpFlags::RST) => State::reset_by(self.sender),
             Kind::Tcp => State::TCP_OPEN,
             Kind::Udp => State::UDP,
             Kind::Icmp => State::ICMP,

@@ -14,8 +14,8 @@ use loadlock_packet::{FlowKey, Ingress, SegmentId, Side};
 use loadlock_pipeline::{
     BURST_FRAMES_MAX, Capacity, EventSink, Pipeline, Timeouts, Verdict, VerdictWord,
 };
-pub use packet::{Packet, Sort, flags};
-pub use rule::{Rule, open_infrastructure, segment};
+pub use packet::{Packet, Piece, Sort, flags};
+pub use rule::{Rule, bound, open_infrastructure, segment};
 
 /// 2026-01-01.
 pub const START_NS: u64 = 1_767_225_600_000_000_000;
