@@ -29,6 +29,7 @@ struct Violation {
     mac: MacAddress,
     side: Side,
     packets: u64,
+    /// When control heard of it last.
     last_ns: u64,
     dropped: bool,
 }
@@ -51,7 +52,7 @@ pub(crate) fn address_of(event: &Event) -> Option<IpAddr> {
 }
 
 impl Violations {
-    /// Takes an event into account.
+    /// Takes an event into account. Alarms go by control's own clock: a dataplane may have that of a capture.
     pub fn observe(&mut self, settings: &Settings, event: &Event) {
         let EventKind::Denied(reason) = event.kind else { return };
         if !reason.is_identity() {
@@ -77,7 +78,7 @@ impl Violations {
             mac,
             side: event.initiator,
             packets: before.unwrap_or(0).saturating_add(packets),
-            last_ns: event.time_ns,
+            last_ns: crate::core::now_ns(),
             dropped: !event.flags.forwarded,
         });
     }
