@@ -16,9 +16,10 @@ mod quality;
 
 use std::fmt;
 
-use loadlock_packet::{FlowKey, KeyTail, Network, Side};
+use loadlock_packet::{KeyTail, Kind, NarrowKey, Network, Side, WideKey};
 
 use crate::hash::{Seed, hash_narrow, hash_wide};
+use crate::prefetch::prefetch;
 
 pub use compile::CompileError;
 pub(crate) use compile::compile;
@@ -36,6 +37,8 @@ const BUCKET_KEYS: usize = 3;
 /// Index words for each wide rule: the index is half full.
 const INDEX_WORDS: usize = 2;
 const ENTRY_WORDS: usize = 6;
+/// Shapes whose lines are fetched ahead: more would displace each other, and hardly any policy has more that are often found.
+const SHAPES_FETCHED: usize = 4;
 /// No lookup goes further than this many buckets or index words, whatever the region holds; a well spread table at the
 /// loads used here needs a few dozen at the outside (`quality.rs`).
 const PROBES_MAX: usize = 1024;
@@ -243,43 +246,61 @@ fn network_words(network: Network) -> [u64; 2] {
     [half(0), half(8)]
 }
 
-/// Words under which a conversation is looked up when `client` is the side its client is on.
-#[inline]
-fn probe_words(key: &FlowKey, client: Side) -> [u64; 5] {
-    // In a key's last word: bits 0–15 service of side A, 16–31 of side B, 32–63 the tail.
-    let last = |word: u64| {
-        let service = match client {
-            Side::A => word >> 16 & 0xffff,
-            Side::B => word & 0xffff,
-        };
-        service | (client as u64) << SIDE_SHIFT | word & TAIL_WITHOUT_ASKER
-    };
-    match (key, client) {
-        (FlowKey::Narrow(key), Side::A) => [key.0[0], last(key.0[1]), 0, 0, 0],
-        (FlowKey::Narrow(key), Side::B) => [key.0[0].rotate_left(32), last(key.0[1]), 0, 0, 0],
-        (FlowKey::Wide(key), Side::A) => [key.0[0], key.0[1], key.0[2], key.0[3], last(key.0[4])],
-        (FlowKey::Wide(key), Side::B) => [key.0[2], key.0[3], key.0[0], key.0[1], last(key.0[4])],
+/// The last word under which a conversation is looked up when `client` is the side its client is on; `None` for an ICMP message
+/// of the other side, since only who asks is its client: its identifier isn't a service.
+#[inline(always)]
+fn probe_last(word: u64, client: Side) -> Option<u64> {
+    // In a key's last word: bits 0–15 service of side A, 16–31 of side B, 32–63 the tail, of which 24–26 the kind and 27 the asker.
+    const ICMP: u64 = (Kind::Icmp as u64) << 56;
+    let asked = word & (0xf << 56);
+    if asked == ICMP | (client.other() as u64) << 59 {
+        return None;
     }
+    let service = word >> (16 * client.other() as u32) & 0xffff;
+    Some(service | (client as u64) << SIDE_SHIFT | word & TAIL_WITHOUT_ASKER)
 }
 
-/// The shapes in use of one table: a shape's number in a key, and its masks. In place, because a worker reads it anew with each
-/// policy and mustn't allocate.
-#[derive(Clone, Debug, Default)]
-struct Shapes {
-    list: [(u64, [u64; 5]); SHAPES_MAX],
+#[inline(always)]
+fn probe_narrow(key: &NarrowKey, client: Side) -> Option<[u64; 2]> {
+    let [addresses, last] = key.0;
+    Some([addresses.rotate_left(32 * client as u32), probe_last(last, client)?])
+}
+
+#[inline(always)]
+fn probe_wide(key: &WideKey, client: Side) -> Option<[u64; 5]> {
+    let [a0, a1, b0, b1, last] = key.0;
+    let last = probe_last(last, client)?;
+    Some(match client {
+        Side::A => [a0, a1, b0, b1, last],
+        Side::B => [b0, b1, a0, a1, last],
+    })
+}
+
+/// The shapes in use of one table: a shape's number in a key's last word, and its masks. In place, because a worker reads it
+/// anew with each policy and mustn't allocate.
+#[derive(Clone, Debug)]
+struct Shapes<const N: usize> {
+    list: [(u64, [u64; N]); SHAPES_MAX],
     count: usize,
 }
 
-impl Shapes {
-    fn push(&mut self, shape: (u64, [u64; 5])) -> Result<(), BadTables> {
-        *self.list.get_mut(self.count).ok_or(BadTables)? = shape;
+impl<const N: usize> Shapes<N> {
+    const NONE: Self = Self { list: [(0, [0; N]); SHAPES_MAX], count: 0 };
+
+    fn push(&mut self, number: u64, masks: [u64; N]) -> Result<(), BadTables> {
+        *self.list.get_mut(self.count).ok_or(BadTables)? = (number, masks);
         self.count += 1;
         Ok(())
     }
 
-    #[inline]
-    fn iter(&self) -> impl Iterator<Item = &(u64, [u64; 5])> {
-        self.list.iter().take(self.count)
+    /// `probe` as rules of each shape in use are stored, the most specific first.
+    #[inline(always)]
+    fn masked(&self, probe: [u64; N]) -> impl Iterator<Item = [u64; N]> {
+        self.list.iter().take(self.count).map(move |(number, masks)| {
+            let mut key: [u64; N] = std::array::from_fn(|at| probe[at] & masks[at]);
+            key[N - 1] |= number;
+            key
+        })
     }
 }
 
@@ -287,8 +308,8 @@ impl Shapes {
 #[derive(Clone, Debug)]
 pub(crate) struct Tables {
     seed: Seed,
-    narrow_shapes: Shapes,
-    wide_shapes: Shapes,
+    narrow_shapes: Shapes<2>,
+    wide_shapes: Shapes<5>,
     narrow_at: usize,
     narrow_buckets: usize,
     index_at: usize,
@@ -316,8 +337,8 @@ impl Tables {
     pub fn empty() -> Self {
         Self {
             seed: Seed([0; 2]),
-            narrow_shapes: Shapes::default(),
-            wide_shapes: Shapes::default(),
+            narrow_shapes: Shapes::NONE,
+            wide_shapes: Shapes::NONE,
             narrow_at: 0,
             narrow_buckets: 0,
             index_at: 0,
@@ -338,8 +359,8 @@ impl Tables {
         }
         let mut tables = Self {
             seed: header.seed,
-            narrow_shapes: Shapes::default(),
-            wide_shapes: Shapes::default(),
+            narrow_shapes: Shapes::NONE,
+            wide_shapes: Shapes::NONE,
             narrow_at: header.at,
             narrow_buckets: header.narrow_buckets,
             index_at,
@@ -348,36 +369,53 @@ impl Tables {
         };
         for (index, &word) in header.shapes.iter().enumerate() {
             let shape = Shape::from_word(word).ok_or(BadTables)?;
-            let list =
-                if shape.narrow { &mut tables.narrow_shapes } else { &mut tables.wide_shapes };
-            list.push(((index as u64) << SHAPE_SHIFT, shape.masks()))?;
+            let (number, masks) = ((index as u64) << SHAPE_SHIFT, shape.masks());
+            if shape.narrow {
+                tables.narrow_shapes.push(number, [masks[0], masks[1]])?;
+            } else {
+                tables.wide_shapes.push(number, masks)?;
+            }
         }
         Ok(tables)
     }
 
     /// The first rule, most specific shape first, under which side `client` is this conversation's client. One
-    /// cache line a shape in use, one or two more where a wide rule is found.
+    /// cache line a shape in use.
     #[inline]
-    pub fn find(&self, words: &[u64], key: &FlowKey, client: Side) -> Option<Found> {
-        if key.tail().asker().is_some_and(|asker| asker != client) {
-            // Of an ICMP message only who asks is the client: its identifier isn't a service.
-            return None;
+    pub fn find_narrow(&self, words: &[u64], key: &NarrowKey, client: Side) -> Option<Found> {
+        let probe = probe_narrow(key, client)?;
+        self.narrow_shapes.masked(probe).find_map(|key| self.stored_narrow(words, key))
+    }
+
+    /// The same of a wide key. One cache line a shape in use, one or two more where a rule is found.
+    #[inline]
+    pub fn find_wide(&self, words: &[u64], key: &WideKey, client: Side) -> Option<Found> {
+        let probe = probe_wide(key, client)?;
+        self.wide_shapes.masked(probe).find_map(|key| self.stored_wide(words, key))
+    }
+
+    /// Fetches the first line that [`Tables::find_narrow`] looks at for each of the most specific shapes.
+    #[inline(always)]
+    pub fn prefetch_narrow(&self, words: &[u64], key: &NarrowKey, client: Side) {
+        let Some(probe) = probe_narrow(key, client) else { return };
+        for key in self.narrow_shapes.masked(probe).take(SHAPES_FETCHED) {
+            let bucket = reduce(hash_narrow(key, self.seed), self.narrow_buckets);
+            prefetch(words.get(self.narrow_at + bucket * BUCKET_WORDS));
         }
-        let probe = probe_words(key, client);
-        match key {
-            FlowKey::Narrow(_) => self.narrow_shapes.iter().find_map(|(shape, masks)| {
-                self.find_narrow(words, [probe[0] & masks[0], probe[1] & masks[1] | shape])
-            }),
-            FlowKey::Wide(_) => self.wide_shapes.iter().find_map(|(shape, masks)| {
-                let mut masked: [u64; 5] = std::array::from_fn(|at| probe[at] & masks[at]);
-                masked[4] |= shape;
-                self.find_wide(words, masked)
-            }),
+    }
+
+    /// Fetches the first line that [`Tables::find_wide`] looks at for each of the most specific shapes.
+    #[inline(always)]
+    pub fn prefetch_wide(&self, words: &[u64], key: &WideKey, client: Side) {
+        let Some(probe) = probe_wide(key, client) else { return };
+        for key in self.wide_shapes.masked(probe).take(SHAPES_FETCHED) {
+            let slot = reduce(hash_wide(key, self.seed), self.wide_rules * INDEX_WORDS);
+            prefetch(words.get(self.index_at + slot));
         }
     }
 
     #[inline]
-    fn find_narrow(&self, words: &[u64], key: [u64; 2]) -> Option<Found> {
+    fn stored_narrow(&self, words: &[u64], key: [u64; 2]) -> Option<Found> {
         if self.narrow_buckets == 0 {
             return None;
         }
@@ -385,9 +423,10 @@ impl Tables {
         for _ in 0..PROBES_MAX {
             let at = self.narrow_at + bucket * BUCKET_WORDS;
             let line: &[u64; BUCKET_WORDS] = words.get(at..)?.first_chunk()?;
+            let same = |slot: usize| (line[slot] ^ key[0]) | (line[slot + 1] ^ key[1]) == 0;
             let rules = [line[6] as u32, (line[6] >> 32) as u32, line[7] as u32];
-            for (slot, rule) in rules.into_iter().enumerate() {
-                if line[slot * 2] == key[0] && line[slot * 2 + 1] == key[1] && rule != 0 {
+            for (slot, rule) in [0, 2, 4].into_iter().zip(rules) {
+                if same(slot) && rule != 0 {
                     return Found::from_word(rule);
                 }
             }
@@ -400,7 +439,7 @@ impl Tables {
     }
 
     #[inline]
-    fn find_wide(&self, words: &[u64], key: [u64; 5]) -> Option<Found> {
+    fn stored_wide(&self, words: &[u64], key: [u64; 5]) -> Option<Found> {
         let slots = self.wide_rules * INDEX_WORDS;
         if slots == 0 {
             return None;

@@ -6,7 +6,7 @@ use loadlock_packet::{Address, FlowKey, MacAddress, Side};
 
 use crate::allowlist::RuleId;
 use crate::reason::DropReason;
-use crate::ring::Record;
+use crate::ring::{RECORD_WORDS, Record};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,9 +104,16 @@ fn mac_of(word: u64) -> MacAddress {
 impl Event {
     /// The ring slot's form: word 0 kind, flags, reason, claim (0, 4 or 6), rule; 1 time; 2–6 key; 7–8 packets; 9–10 bytes;
     /// 11–12 MACs; 13–14 the claimed address; 15 zero.
-    #[inline]
     #[must_use]
     pub fn encode(&self) -> Record {
+        let mut record = [0; RECORD_WORDS];
+        self.write(&mut record);
+        record
+    }
+
+    /// Writes [`Event::encode`]'s form into a slot.
+    #[inline(always)]
+    pub fn write(&self, record: &mut Record) {
         let (kind, reason) = match self.kind {
             EventKind::Started => (STARTED, 0),
             EventKind::Ended => (ENDED, 0),
@@ -123,29 +130,19 @@ impl Event {
             | flag(self.flags.after_grace, AFTER_GRACE)
             | flag(self.flags.learning, LEARNING);
         let [r0, r1, r2, r3] = self.rule.map_or(0, RuleId::number).to_le_bytes();
-        let [k0, k1, k2, k3, k4] = self.key.words();
         let (claim, claimed) = match self.claimed.map(Address::from) {
             None => (0, [0; 2]),
             Some(address) => (if address.is_v6() { 6 } else { 4 }, address.words()),
         };
-        [
-            u64::from_le_bytes([kind, flags, reason, claim, r0, r1, r2, r3]),
-            self.time_ns,
-            k0,
-            k1,
-            k2,
-            k3,
-            k4,
-            self.packets[0],
-            self.packets[1],
-            self.bytes[0],
-            self.bytes[1],
-            mac_word(self.macs[0]),
-            mac_word(self.macs[1]),
-            claimed[0],
-            claimed[1],
-            0,
-        ]
+        record[0] = u64::from_le_bytes([kind, flags, reason, claim, r0, r1, r2, r3]);
+        record[1] = self.time_ns;
+        record[2..7].copy_from_slice(&self.key.words());
+        record[7..9].copy_from_slice(&self.packets);
+        record[9..11].copy_from_slice(&self.bytes);
+        record[11] = mac_word(self.macs[0]);
+        record[12] = mac_word(self.macs[1]);
+        record[13..15].copy_from_slice(&claimed);
+        record[15] = 0;
     }
 
     /// Reads a record and checks what it names.

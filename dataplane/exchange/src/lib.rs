@@ -23,6 +23,7 @@ mod bindings;
 mod counters;
 mod event;
 mod hash;
+mod prefetch;
 mod reason;
 mod ring;
 mod snapshot;
@@ -55,6 +56,7 @@ pub use counters::{
 };
 pub use event::{Event, EventFlags, EventKind, RecordError};
 pub use hash::{Seed, hash_narrow, hash_wide};
+pub use prefetch::prefetch;
 pub use reason::{DropReason, REASONS_MAX};
 pub use ring::{Consumer, Cursor, Producer, RECORD_WORDS, Record, RingFull, RingMemory};
 pub use snapshot::{

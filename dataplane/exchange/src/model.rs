@@ -47,7 +47,7 @@ pub fn read<T: Copy>(cell: &Shared<T>) -> T {
 /// Stores into a cell; loom reports any access that overlaps.
 pub fn write<T: Copy>(cell: &Shared<T>, value: T) {
     // SAFETY: the protocol under test excludes other access; loom fails the model when it doesn't.
-    unsafe { cell.write(value) }
+    unsafe { cell.change(|slot| *slot = value) }
 }
 
 /// A counter block of two words that are always equal.

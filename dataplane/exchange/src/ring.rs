@@ -80,6 +80,20 @@ impl<M: RingMemory> Producer<M> {
     /// the conversation's next packet.
     #[inline]
     pub fn push(&mut self, record: &Record, reserve: u64) -> Result<(), RingFull> {
+        self.push_with(reserve, |slot| *slot = *record)
+    }
+
+    /// [`Producer::push`] of a record that `write` makes in its place: it gets the slot, which holds an old record, and sets all of
+    /// it.
+    ///
+    /// # Errors
+    /// As of [`Producer::push`]; nothing is written then.
+    #[inline(always)]
+    pub fn push_with(
+        &mut self,
+        reserve: u64,
+        write: impl FnOnce(&mut Record),
+    ) -> Result<(), RingFull> {
         let used_max = (self.mask + 1).saturating_sub(reserve);
         if self.next.wrapping_sub(self.read_seen) >= used_max {
             // Pairs with the release in `Consumer::release`: the slots before it have been copied out.
@@ -91,7 +105,7 @@ impl<M: RingMemory> Producer<M> {
         let slot = &self.memory.slots()[(self.next & self.mask) as usize];
         // SAFETY: `next` is at or beyond `write`, so the consumer doesn't read this slot yet, and less than a
         // capacity ahead of the released `read`, so it doesn't read it any more.
-        unsafe { slot.write(*record) };
+        unsafe { slot.change(write) };
         self.next = self.next.wrapping_add(1);
         Ok(())
     }

@@ -7,7 +7,9 @@
 
 use std::fmt;
 
-use loadlock_packet::{Address, FlowKey, MacAddress, SEGMENTS_MAX, SegmentId, Side};
+use loadlock_packet::{
+    Address, FlowKey, MacAddress, NarrowKey, SEGMENTS_MAX, SegmentId, Side, WideKey,
+};
 
 use crate::allowlist::{CompileError, Found, RuleEntry, SHAPES_MAX, Tables, TablesHeader, compile};
 use crate::bindings::{
@@ -386,7 +388,36 @@ impl PolicyView<'_> {
     #[inline]
     #[must_use]
     pub fn find(&self, key: &FlowKey, client: Side) -> Option<Found> {
-        self.policy.tables.find(self.words, key, client)
+        match key {
+            FlowKey::Narrow(key) => self.find_narrow(key, client),
+            FlowKey::Wide(key) => self.find_wide(key, client),
+        }
+    }
+
+    /// [`PolicyView::find`] for a narrow key.
+    #[inline]
+    #[must_use]
+    pub fn find_narrow(&self, key: &NarrowKey, client: Side) -> Option<Found> {
+        self.policy.tables.find_narrow(self.words, key, client)
+    }
+
+    /// [`PolicyView::find`] for a wide key.
+    #[inline]
+    #[must_use]
+    pub fn find_wide(&self, key: &WideKey, client: Side) -> Option<Found> {
+        self.policy.tables.find_wide(self.words, key, client)
+    }
+
+    /// Asks the processor for the lines that [`PolicyView::find_narrow`] will look at.
+    #[inline]
+    pub fn prefetch_narrow(&self, key: &NarrowKey, client: Side) {
+        self.policy.tables.prefetch_narrow(self.words, key, client);
+    }
+
+    /// Asks the processor for the lines that [`PolicyView::find_wide`] will look at.
+    #[inline]
+    pub fn prefetch_wide(&self, key: &WideKey, client: Side) {
+        self.policy.tables.prefetch_wide(self.words, key, client);
     }
 
     /// Are there bindings at all?

@@ -17,7 +17,7 @@ pub struct Shared<T>(std::cell::UnsafeCell<T>);
 #[cfg(loom)]
 pub struct Shared<T>(loom::cell::UnsafeCell<T>);
 
-// SAFETY: access goes only through `read` and `write`, whose callers prove that no other access overlaps.
+// SAFETY: access goes only through `read` and `change`, whose callers prove that no other access overlaps.
 unsafe impl<T: Send> Sync for Shared<T> {}
 
 impl<T: Copy> Shared<T> {
@@ -43,19 +43,17 @@ impl<T: Copy> Shared<T> {
         return self.0.with(|pointer| unsafe { pointer.read() });
     }
 
-    /// Stores a value.
+    /// Has the value changed in place.
     ///
     /// # Safety
     /// No other access to this cell may overlap.
-    #[inline]
-    pub(crate) unsafe fn write(&self, value: T) {
+    #[inline(always)]
+    pub(crate) unsafe fn change(&self, change: impl FnOnce(&mut T)) {
         #[cfg(not(loom))]
         // SAFETY: the pointer is valid for the cell's lifetime; the caller excludes all other access.
-        unsafe {
-            self.0.get().write(value);
-        }
+        change(unsafe { &mut *self.0.get() });
         #[cfg(loom)]
         // SAFETY: as above, and loom checks it.
-        self.0.with_mut(|pointer| unsafe { pointer.write(value) });
+        self.0.with_mut(|pointer| change(unsafe { &mut *pointer }));
     }
 }

@@ -228,6 +228,13 @@ impl NarrowKey {
         ])
     }
 
+    /// VLANs, segment and kind.
+    #[inline]
+    #[must_use]
+    pub fn tail(&self) -> KeyTail {
+        KeyTail((u64::from_le(self.0[1]) >> 32) as u32)
+    }
+
     /// The key's bytes in the stated order.
     #[inline]
     #[must_use]
@@ -262,6 +269,13 @@ impl WideKey {
             *word = u64::from_ne_bytes(eight);
         }
         Self(words)
+    }
+
+    /// VLANs, segment and kind.
+    #[inline]
+    #[must_use]
+    pub fn tail(&self) -> KeyTail {
+        KeyTail((u64::from_le(self.0[4]) >> 32) as u32)
     }
 
     /// The key's bytes in the stated order.
@@ -314,14 +328,8 @@ impl FlowKey {
     #[must_use]
     pub fn tail(&self) -> KeyTail {
         match self {
-            FlowKey::Narrow(key) => {
-                let b = key.bytes();
-                KeyTail(u32::from_le_bytes([b[12], b[13], b[14], b[15]]))
-            }
-            FlowKey::Wide(key) => {
-                let b = key.bytes();
-                KeyTail(u32::from_le_bytes([b[36], b[37], b[38], b[39]]))
-            }
+            FlowKey::Narrow(key) => key.tail(),
+            FlowKey::Wide(key) => key.tail(),
         }
     }
 

@@ -1,9 +1,9 @@
 //! The rules of the verdict: what the allowlist and the segment's mode make of a conversation.
 
 use loadlock_exchange::{DropReason, Found, Mode, PolicyView, RuleId};
-use loadlock_packet::{FlowKey, Headers, Kind, Opening, Side};
+use loadlock_packet::{Kind, Opening, Side};
 
-use crate::entry::Flags;
+use crate::entry::{Flags, TableKey};
 use crate::verdict::{Basis, Verdict};
 
 /// What the allowlist says.
@@ -19,11 +19,9 @@ pub(crate) enum Judgement {
 impl Judgement {
     /// With the reason that fits such a frame: of an ICMP error, that it isn't about anything permitted.
     #[inline]
-    pub fn on(self, headers: &Headers) -> Self {
+    pub fn on(self, is_error: bool) -> Self {
         match self {
-            Judgement::Refuse(_) if headers.quote.is_some() => {
-                Judgement::Refuse(DropReason::IcmpErrorUnrelated)
-            }
+            Judgement::Refuse(_) if is_error => Judgement::Refuse(DropReason::IcmpErrorUnrelated),
             other => other,
         }
     }
@@ -62,21 +60,22 @@ pub(crate) struct Adoption {
 /// running exchange either side may be heard first. UDP from a server's port is an answer nobody asked for, also
 /// in the grace time: a client asks again, and a rule that was learned from a server that speaks first says so. Only a
 /// full table, which can't tell, lets it pass. A TCP SYN and an ICMP query always need a rule in their own direction.
-pub(crate) fn judge_first(
+#[inline]
+pub(crate) fn judge_first<K: TableKey>(
     policy: &PolicyView<'_>,
-    key: &FlowKey,
+    key: &K,
     sender: Side,
     opening: Opening,
     adopt: Adoption,
 ) -> Judgement {
-    let forward = policy.find(key, sender);
+    let forward = key.rule(policy, sender);
     if opening == Opening::May
         && let Some(Found { rule, options }) = forward
         && options.client_opens
     {
         return Judgement::Permit(rule);
     }
-    let reverse = policy.find(key, sender.other());
+    let reverse = key.rule(policy, sender.other());
     if opening == Opening::May
         && let Some(Found { rule, options }) = reverse
         && options.server_opens
@@ -101,14 +100,19 @@ pub(crate) fn judge_first(
 }
 
 /// Judges a conversation in the flow table again, because the policy changed.
-pub(crate) fn judge_again(policy: &PolicyView<'_>, key: &FlowKey, flags: Flags) -> Judgement {
+#[inline]
+pub(crate) fn judge_again<K: TableKey>(
+    policy: &PolicyView<'_>,
+    key: &K,
+    flags: Flags,
+) -> Judgement {
     let initiator = flags.initiator();
     let either_way = flags.has(Flags::MIDSTREAM);
-    let forward = policy.find(key, initiator);
+    let forward = key.rule(policy, initiator);
     if let Some(found) = forward.filter(|found| either_way || found.options.client_opens) {
         return Judgement::Permit(found.rule);
     }
-    let reverse = policy.find(key, initiator.other());
+    let reverse = key.rule(policy, initiator.other());
     if let Some(found) = reverse.filter(|found| either_way || found.options.server_opens) {
         return Judgement::Permit(found.rule);
     }

@@ -2,8 +2,8 @@
 
 use std::mem::offset_of;
 
-use loadlock_exchange::{Seed, hash_narrow, hash_wide};
-use loadlock_packet::{FlowKey, MacAddress, NarrowKey, Side, SourceWord, WideKey};
+use loadlock_exchange::{Found, PolicyView, Seed, hash_narrow, hash_wide};
+use loadlock_packet::{FlowKey, KeyTail, MacAddress, NarrowKey, Side, SourceWord, WideKey};
 
 use crate::storage::Zeroed;
 use crate::verdict::VerdictWord;
@@ -182,6 +182,15 @@ impl<K> Entry<K> {
         judged & known
     }
 
+    /// Counts a packet of `sender`.
+    #[inline(always)]
+    pub fn count(&mut self, sender: Side, frame_bytes: u32, now: Tick) {
+        let from = sender as usize;
+        self.packets[from] = self.packets[from].wrapping_add(1);
+        self.bytes[from] += u64::from(frame_bytes);
+        self.last_seen = now;
+    }
+
     /// Eight bytes of the line as a little-endian number.
     #[inline(always)]
     fn word(&self, at: usize) -> u64 {
@@ -206,13 +215,26 @@ const _: () = assert!(size_of::<Entry<WideKey>>() == 128);
 
 /// A key that a table can hold.
 pub(crate) trait TableKey: Copy + Eq {
+    /// Of the narrow table?
+    const NARROW: bool;
     /// Equality, word by word: a compare of 16 bytes at once waits for the two stores that wrote them.
     fn same(&self, other: &Self) -> bool;
     fn hash(&self, seed: Seed) -> u64;
     fn flow_key(self) -> FlowKey;
+    fn tail(&self) -> KeyTail;
+    /// As [`FlowKey::words`] gives them.
+    fn words(&self) -> [u64; 5];
+    /// Are these its [`TableKey::words`], those beyond a narrow key's two left aside?
+    fn same_words(&self, words: &[u64; 5]) -> bool;
+    /// The rule under which side `client` is the conversation's client.
+    fn rule(&self, policy: &PolicyView<'_>, client: Side) -> Option<Found>;
+    /// Fetches what [`TableKey::rule`] looks at first.
+    fn prefetch_rules(&self, policy: &PolicyView<'_>, client: Side);
 }
 
 impl TableKey for NarrowKey {
+    const NARROW: bool = true;
+
     #[inline(always)]
     fn same(&self, other: &Self) -> bool {
         (self.0[0] ^ other.0[0]) | (self.0[1] ^ other.0[1]) == 0
@@ -223,12 +245,40 @@ impl TableKey for NarrowKey {
         hash_narrow(self.0, seed)
     }
 
+    #[inline]
     fn flow_key(self) -> FlowKey {
         FlowKey::Narrow(self)
+    }
+
+    #[inline]
+    fn tail(&self) -> KeyTail {
+        NarrowKey::tail(self)
+    }
+
+    #[inline]
+    fn words(&self) -> [u64; 5] {
+        [self.0[0], self.0[1], 0, 0, 0]
+    }
+
+    #[inline(always)]
+    fn same_words(&self, words: &[u64; 5]) -> bool {
+        self.same(&NarrowKey([words[0], words[1]]))
+    }
+
+    #[inline]
+    fn rule(&self, policy: &PolicyView<'_>, client: Side) -> Option<Found> {
+        policy.find_narrow(self, client)
+    }
+
+    #[inline]
+    fn prefetch_rules(&self, policy: &PolicyView<'_>, client: Side) {
+        policy.prefetch_narrow(self, client);
     }
 }
 
 impl TableKey for WideKey {
+    const NARROW: bool = false;
+
     #[inline(always)]
     fn same(&self, other: &Self) -> bool {
         let words = self.0.iter().zip(&other.0);
@@ -240,7 +290,33 @@ impl TableKey for WideKey {
         hash_wide(self.0, seed)
     }
 
+    #[inline]
     fn flow_key(self) -> FlowKey {
         FlowKey::Wide(self)
+    }
+
+    #[inline]
+    fn tail(&self) -> KeyTail {
+        WideKey::tail(self)
+    }
+
+    #[inline]
+    fn words(&self) -> [u64; 5] {
+        self.0
+    }
+
+    #[inline(always)]
+    fn same_words(&self, words: &[u64; 5]) -> bool {
+        self.same(&WideKey(*words))
+    }
+
+    #[inline]
+    fn rule(&self, policy: &PolicyView<'_>, client: Side) -> Option<Found> {
+        policy.find_wide(self, client)
+    }
+
+    #[inline]
+    fn prefetch_rules(&self, policy: &PolicyView<'_>, client: Side) {
+        policy.prefetch_wide(self, client);
     }
 }

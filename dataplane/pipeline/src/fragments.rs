@@ -7,7 +7,7 @@ use loadlock_exchange::{DropReason, Found, Seed, hash_wide};
 use loadlock_packet::{FlowKey, Fragment, Side};
 
 use crate::decide::Judgement;
-use crate::entry::Tick;
+use crate::entry::{TableKey, Tick};
 use crate::report::EventSink;
 use crate::track::{Burst, Seen};
 use crate::verdict::{Basis, Verdict, VerdictWord};
@@ -170,17 +170,17 @@ impl Fragments {
 impl<S: EventSink> Burst<'_, S> {
     /// A first fragment was judged.
     #[cold]
-    pub fn lead(&mut self, seen: &Seen<'_>, fragment: &Fragment, verdict: Verdict) {
-        let datagram = Datagram::new(&seen.headers.key, self.sender, fragment);
+    pub fn lead(&mut self, key: &FlowKey, fragment: &Fragment, verdict: Verdict) {
+        let datagram = Datagram::new(key, self.sender, fragment);
         self.fragments.lead(datagram, fragment, verdict.into(), self.now);
     }
 
     /// The verdict on a later fragment: that of the first one, whatever the policy is by now. Without one, a rule for fragments
     /// may permit it; nothing is learned from it.
     #[cold]
-    pub fn follow(&mut self, seen: &Seen<'_>, fragment: &Fragment) -> Verdict {
-        let key = &seen.headers.key;
-        let datagram = Datagram::new(key, self.sender, fragment);
+    pub fn follow<K: TableKey>(&mut self, seen: &Seen<K>, fragment: &Fragment) -> Verdict {
+        let key = &seen.key;
+        let datagram = Datagram::new(&key.flow_key(), self.sender, fragment);
         let reason = match self.fragments.later(datagram, fragment, self.now) {
             Later::Follows(verdict) => {
                 if let Verdict::Deny(reason) | Verdict::WouldDeny(reason) = verdict {
@@ -190,8 +190,8 @@ impl<S: EventSink> Burst<'_, S> {
             }
             Later::Contradicts(reason) => reason,
             Later::Unknown => {
-                let forward = self.policy.find(key, self.sender);
-                let found = forward.or_else(|| self.policy.find(key, self.sender.other()));
+                let forward = key.rule(&self.policy, self.sender);
+                let found = forward.or_else(|| key.rule(&self.policy, self.sender.other()));
                 if let Some(Found { rule, .. }) = found {
                     return Verdict::Allow(Basis::Rule(rule));
                 }

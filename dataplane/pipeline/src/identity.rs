@@ -7,6 +7,8 @@ use loadlock_packet::{Address, Claim, FlowKey, Headers, MacAddress, Side};
 use crate::decide::Judgement;
 use crate::entry::{Entry, TableKey};
 use crate::report::EventSink;
+use crate::storage::Zeroed;
+use crate::table::Table;
 use crate::track::{Burst, Seen};
 use crate::verdict::Verdict;
 
@@ -65,33 +67,58 @@ fn claim_fault(
 }
 
 impl<S: EventSink> Burst<'_, S> {
-    /// Why the sender of a frame isn't who it says it is, if the bindings speak against it. At most three lookups, none if
-    /// nothing is bound.
+    /// The verdict on a common frame: if its sender is who it says it is, by its conversation, which may be known to have no line.
+    /// Two lookups more, none if nothing is bound.
     #[inline]
-    pub fn foreign(&self, headers: &Headers) -> Option<DropReason> {
-        if self.policy.holds_identity() { self.fault(headers) } else { None }
+    pub fn hold<K: TableKey>(
+        &mut self,
+        table: &mut Table<K>,
+        seen: &Seen<K>,
+        absent: bool,
+    ) -> Verdict
+    where
+        Entry<K>: Zeroed,
+    {
+        if self.policy.holds_identity()
+            && let Some(reason) = self.fault(&seen.key.flow_key(), seen.source)
+        {
+            return self.deny_foreign(reason, seen, None);
+        }
+        if absent { self.miss(table, seen) } else { self.track(table, seen) }
+    }
+
+    /// Why the sender of a frame that was read in full isn't who it says it is, or what it claims isn't so.
+    #[inline]
+    pub fn foreign_frame(&self, headers: &Headers) -> Option<DropReason> {
+        if !self.policy.holds_identity() {
+            return None;
+        }
+        self.fault(&headers.key, headers.source_mac).or_else(|| {
+            let (claim, place) = (headers.claim.as_ref()?, Place::of(headers.key.tail()));
+            claim_fault(&self.policy, place, claim, self.sender, headers.source_mac)
+        })
+    }
+
+    #[inline(never)]
+    fn fault(&self, key: &FlowKey, source: MacAddress) -> Option<DropReason> {
+        End::of(key, self.sender, source).fault(&self.policy, Place::of(key.tail()))
     }
 
     /// The verdict on such a frame. Nothing is learned from it, it has no line, and counts in no conversation.
     #[cold]
-    pub fn deny_foreign(&mut self, reason: DropReason, seen: &Seen<'_>) -> Verdict {
+    pub fn deny_foreign<K: TableKey>(
+        &mut self,
+        reason: DropReason,
+        seen: &Seen<K>,
+        claim: Option<Claim>,
+    ) -> Verdict {
         let verdict = match Judgement::Refuse(reason).verdict(self.mode) {
             Verdict::Allow(_) => Verdict::WouldDeny(reason),
             other => other,
         };
         // The next frame of this conversation may come from its own station.
-        self.deny(verdict, reason, false, seen);
+        self.deny_claim(verdict, reason, false, seen, claim);
         verdict
-    }
-
-    #[inline(never)]
-    fn fault(&self, headers: &Headers) -> Option<DropReason> {
-        let place = Place::of(headers.key.tail());
-        let end = End::of(&headers.key, self.sender, headers.source_mac);
-        end.fault(&self.policy, place).or_else(|| {
-            let claim = headers.claim.as_ref()?;
-            claim_fault(&self.policy, place, claim, self.sender, headers.source_mac)
-        })
     }
 
     /// Forgets the other side's station if the bindings speak against it: as it stands in a new line it is only where the first

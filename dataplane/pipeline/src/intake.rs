@@ -1,8 +1,8 @@
 //! The first pass over a burst: each frame's key and hash, and its line of the flow table on its way.
 
 use loadlock_packet::{
-    Brief, Common, FlowKey, Frame, Headers, Ingress, Malformed, NarrowKey, Side, SourceWord,
-    TcpFlags, WideKey, common, parse,
+    Brief, Common, FlowKey, Frame, Headers, Ingress, Kind, Malformed, NarrowKey, Opening, Side,
+    SourceWord, TcpFlags, WideKey, common, parse,
 };
 
 use crate::entry::{Entry, TableKey};
@@ -11,7 +11,7 @@ use crate::storage::Zeroed;
 use crate::table::Table;
 
 /// Frames ahead of which headers are fetched.
-const PREFETCH_AHEAD: usize = 4;
+pub(crate) const PREFETCH_AHEAD: usize = 4;
 
 /// How a frame was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,12 @@ impl Slot {
     #[inline(always)]
     pub fn wide(&self) -> WideKey {
         WideKey(self.key)
+    }
+
+    /// May the common frame with this key begin its conversation?
+    #[inline(always)]
+    pub fn opening<K: TableKey>(&self, key: &K) -> Opening {
+        if key.tail().kind() == Kind::Tcp { self.tcp_flags.opening() } else { Opening::May }
     }
 }
 
@@ -151,21 +157,9 @@ impl Intake {
         sum
     }
 
-    /// What the full parser says of the frame at `at`, whose first part is `head`.
-    pub fn reading(&self, at: usize, head: &[u8]) -> Reading {
-        let slot = &self.slots[at];
-        let Slot { source, tcp_flags, .. } = *slot;
-        match slot.sort {
-            Sort::Narrow => {
-                let key = slot.narrow();
-                Ok(Brief { key, tcp_flags, source }.headers(head, FlowKey::Narrow(key)))
-            }
-            Sort::Wide => {
-                let key = slot.wide();
-                Ok(Brief { key, tcp_flags, source }.headers(head, FlowKey::Wide(key)))
-            }
-            Sort::Rare => self.rare[at],
-        }
+    /// What the full parser says of the rare frame at `at`.
+    pub fn reading(&self, at: usize) -> &Reading {
+        &self.rare[at]
     }
 }
 

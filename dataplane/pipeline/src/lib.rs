@@ -1,8 +1,9 @@
 //! What happens to a burst of frames: parse, flow table, allowlist, verdict, events.
 //!
 //! ```text
-//!  burst ─► pass 1: parse, hash, prefetch (intake.rs) ─► pass 2: find entry ─┬─ plain ─► count, forward
-//!                                                                            └─ else: judge (decide.rs), track (track.rs)
+//!  burst ─► short way: read, find entry, count (plain.rs) ─► pass 1: read, hash, prefetch (intake.rs) ─► pass 2: find entry ─┬─ plain ─► count
+//!           few conversations; up to the first frame that isn't plain                                                         ├─ special ─► track.rs, decide.rs
+//!                                                                                                                             └─ no entry ─► pass 3 (deferred.rs)
 //! ```
 //!
 //! The worker of the dataplane and `loadlock replay` run this same code: frames come through [`loadlock_packet::Frame`], events go
@@ -18,6 +19,7 @@
 mod ageing;
 mod clock;
 mod decide;
+mod deferred;
 mod denied;
 mod entry;
 mod fragments;
@@ -26,6 +28,7 @@ mod intake;
 mod limits;
 mod lookup;
 mod pipeline;
+mod plain;
 mod refused;
 mod related;
 mod report;

@@ -7,7 +7,7 @@ use loadlock_packet::{MacAddress, NarrowKey};
 
 use crate::BURST_FRAMES_MAX;
 use crate::entry::{Entry, Flags, State};
-use crate::table::Table;
+use crate::table::{Place, Table};
 use crate::verdict::VerdictWord;
 
 /// A flow table of conversations that only have a key.
@@ -59,9 +59,11 @@ impl Lookup {
         }
         let mut count = 0;
         for ((key, line), found) in keys.iter().zip(lines).zip(found) {
-            let entry = self.table.entry_mut(key, line);
-            count += usize::from(entry.is_some());
-            *found = entry.map_or(u32::MAX, |entry| entry.last_seen);
+            *found = match self.table.place(key, line) {
+                Place::Here(entry) if entry.state != State::EMPTY => entry.last_seen,
+                _ => u32::MAX,
+            };
+            count += usize::from(*found != u32::MAX);
         }
         count
     }

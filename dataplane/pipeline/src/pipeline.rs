@@ -7,11 +7,13 @@ use loadlock_packet::{Frame, Ingress, NarrowKey, WideKey};
 
 use crate::ageing::{Ageing, Round};
 use crate::clock::{Clock, Moment};
+use crate::deferred::{Begun, Deferred, Tables};
 use crate::denied::DeniedReports;
 use crate::entry::{Flags, Plain};
 use crate::fragments::Fragments;
 use crate::intake::{Intake, Sort};
 use crate::limits::{Capacity, TickTimeouts, Timeouts, ticks};
+use crate::plain::{Run, Short};
 use crate::refused::RefusedOpenings;
 use crate::report::{Counts, EventSink};
 use crate::storage::Backing;
@@ -32,6 +34,7 @@ pub struct Pipeline {
     timeouts: TickTimeouts,
     counts: Counts,
     intake: Intake,
+    deferred: Deferred,
     grace_ns: u64,
     /// In steady time.
     grace_end_ns: Option<u64>,
@@ -81,6 +84,7 @@ impl Pipeline {
             timeouts: TickTimeouts::new(timeouts),
             counts: Counts::default(),
             intake: Intake::new(),
+            deferred: Deferred::new(),
             grace_ns: timeouts.grace_ns,
             grace_end_ns: None,
             clock: Clock::default(),
@@ -130,6 +134,20 @@ impl Pipeline {
         verdicts: &mut [VerdictWord],
     ) -> Judged {
         let moment = self.advance(now_ns);
+        let generation = policy.generation() as u16;
+        let plain = [
+            Plain::new::<NarrowKey>(generation, ingress.side),
+            Plain::new::<WideKey>(generation, ingress.side),
+        ];
+        let now = moment.tick();
+        let (narrow, wide) = (&mut self.narrow, &mut self.wide);
+        let mut short = Short { narrow, wide, plain: &plain, now };
+        let run = if short.pays() { short.run(ingress, frames, verdicts) } else { Run::default() };
+        let frames = &frames[run.frames..];
+        if frames.is_empty() {
+            return Judged { frame_bytes: run.bytes, all_allowed: true };
+        }
+        let verdicts = &mut verdicts[run.frames..];
         let frame_bytes = self.intake.take(ingress, frames, &self.narrow, &self.wide);
         let segment = policy.segment(ingress.segment);
         let mut burst = Burst {
@@ -139,48 +157,55 @@ impl Pipeline {
             midstream: segment.midstream,
             sender: ingress.side,
             moment,
-            now: moment.tick(),
+            now,
             in_grace: segment.midstream == Midstream::Grace
                 && self.grace_end_ns.is_none_or(|end| moment.steady_ns < end),
             grace_ns: self.grace_ns,
             roll_call: self.roll_call,
+            begun: Begun::default(),
             events,
             counts: &mut self.counts,
             denied: &mut self.denied,
             refused: &mut self.refused,
             fragments: &mut self.fragments,
         };
-        let generation = burst.generation();
-        let plain = [
-            Plain::new::<NarrowKey>(generation, ingress.side),
-            Plain::new::<WideKey>(generation, ingress.side),
-        ];
+        let Self { intake, deferred, .. } = self;
+        let mut tables = Tables {
+            removals: [self.narrow.removals(), self.wide.removals()],
+            narrow: &mut self.narrow,
+            wide: &mut self.wide,
+        };
+        deferred.clear();
         let mut all_allowed = true;
-        let slots = self.intake.slots.iter().enumerate();
+        let slots = intake.slots.iter().enumerate();
         for ((verdict, frame), (at, slot)) in verdicts.iter_mut().zip(frames).zip(slots) {
             let look = match slot.sort {
-                Sort::Narrow => burst.look(&mut self.narrow, &slot.narrow(), slot, &plain[0]),
-                Sort::Wide => burst.look(&mut self.wide, &slot.wide(), slot, &plain[1]),
+                _ if deferred.all => Look::Special,
+                Sort::Narrow => burst.look(tables.narrow, &slot.narrow(), slot, &plain[0]),
+                Sort::Wide => burst.look(tables.wide, &slot.wide(), slot, &plain[1]),
                 Sort::Rare => Look::Special,
             };
-            if let Look::Plain(word) = look {
-                *verdict = word;
-                continue;
-            }
-            let denied_again = match (look, slot.sort) {
-                (Look::Absent, Sort::Narrow) => {
-                    burst.deny_again(&self.narrow, &slot.narrow(), slot)
+            match look {
+                Look::Plain(word) => *verdict = word,
+                Look::Absent => deferred.absent(at),
+                Look::Special if deferred.is_empty() => {
+                    *verdict = burst.special(&mut tables, slot, intake.reading(at), frame.head());
+                    all_allowed &= verdict.is_allowed();
                 }
-                (Look::Absent, Sort::Wide) => burst.deny_again(&self.wide, &slot.wide(), slot),
-                _ => None,
-            };
-            *verdict = denied_again.unwrap_or_else(|| {
-                let reading = self.intake.reading(at, frame.head());
-                burst.judge(&mut self.narrow, &mut self.wide, slot, look, &reading).into()
-            });
-            all_allowed &= verdict.is_allowed();
+                Look::Special => deferred.with_all_others(at),
+            }
         }
-        Judged { frame_bytes, all_allowed }
+        if !deferred.is_empty() {
+            burst.prepare(&tables, &intake.slots, deferred.list());
+            for deferral in deferred.list() {
+                let at = usize::from(deferral.at);
+                let (slot, reading) = (&intake.slots[at], intake.reading(at));
+                let head = frames[at].head();
+                verdicts[at] = burst.settle(&mut tables, slot, deferral, reading, head);
+                all_allowed &= verdicts[at].is_allowed();
+            }
+        }
+        Judged { frame_bytes: run.bytes + frame_bytes, all_allowed }
     }
 
     /// Looks at as much of the flow tables as is due since the last call, at most `lines_max` lines of each, so that the

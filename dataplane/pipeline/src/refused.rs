@@ -3,6 +3,8 @@
 //! Whoever has lost its memory adopts what runs: after a start, and while the flow table is full. A connection whose SYN
 //! was denied didn't run before. 128 KiB a worker, looked at only where a TCP segment has no line.
 
+use loadlock_exchange::prefetch;
+
 /// Connections remembered in one set; a set is a cache line.
 const WAYS: usize = 8;
 const SETS: usize = 2048;
@@ -27,6 +29,13 @@ impl RefusedOpenings {
         self.sets[Self::set(hash)].0.contains(&hash)
     }
 
+    /// Fetches what the others look at.
+    #[inline(always)]
+    pub fn prefetch(&self, hash: u64) {
+        prefetch(self.sets.get(Self::set(hash)));
+    }
+
+    #[inline]
     pub fn remember(&mut self, hash: u64) {
         let set = &mut self.sets[Self::set(hash)].0;
         if set[0] == hash {

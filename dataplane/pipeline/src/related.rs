@@ -34,7 +34,6 @@ impl<S: EventSink> Burst<'_, S> {
     where
         Entry<K>: Zeroed,
     {
-        let flow_key = key.flow_key();
         let hash = table.hash(&key);
         let verdict = match table.find(&key, hash) {
             Some(line) => {
@@ -42,20 +41,20 @@ impl<S: EventSink> Burst<'_, S> {
                 match entry.state {
                     State::OVER => return None,
                     _ if entry.generation == self.generation() => entry.verdict.verdict(),
-                    _ => judge_again(&self.policy, &flow_key, entry.flags).verdict(self.mode),
+                    _ => judge_again(&self.policy, &key, entry.flags).verdict(self.mode),
                 }
             }
             None => {
                 // A full table doesn't know whether the conversation lives: what a rule permits then goes on without state.
                 let stateless = table.adopts(self.moment.steady_ns);
-                let tcp = flow_key.tail().kind() == Kind::Tcp;
+                let tcp = key.tail().kind() == Kind::Tcp;
                 let refused = tcp && self.refused.contains(hash);
                 if !stateless {
                     return None;
                 }
                 let adopt = Adoption { running: true, stateless, refused, by_rule: false };
                 let asked = self.sender.other();
-                match judge_first(&self.policy, &flow_key, asked, Opening::MayNot, adopt) {
+                match judge_first(&self.policy, &key, asked, Opening::MayNot, adopt) {
                     Judgement::Refuse(_) => return None,
                     permitted => permitted.verdict(Mode::Enforce),
                 }

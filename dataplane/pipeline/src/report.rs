@@ -19,14 +19,14 @@ pub trait EventSink {
 impl<M: RingMemory> EventSink for Producer<M> {
     /// What began may use the whole ring; what ended, goes on or is repeated seven eighths; what was denied half of
     /// it: neither a scan nor the roll-call for a new control can displace learning.
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, event: &Event) -> Result<(), RingFull> {
         let reserve = match event.kind {
             EventKind::Started if !event.flags.repeated => 0,
             EventKind::Started | EventKind::Ended | EventKind::Counted => self.capacity() / 8,
             EventKind::Denied(_) => self.capacity() / 2,
         };
-        Producer::push(self, &event.encode(), reserve)
+        self.push_with(reserve, |slot| event.write(slot))
     }
 
     #[inline]
@@ -56,6 +56,7 @@ pub(crate) struct Counts {
 }
 
 /// Pushes and counts. False: refused.
+#[inline(always)]
 pub(crate) fn send<S: EventSink>(events: &mut S, counts: &mut Counts, event: &Event) -> bool {
     let taken = events.push(event).is_ok();
     if taken {
@@ -67,6 +68,7 @@ pub(crate) fn send<S: EventSink>(events: &mut S, counts: &mut Counts, event: &Ev
 }
 
 /// An event of a conversation in the flow table.
+#[inline(always)]
 pub(crate) fn event<K: TableKey>(kind: EventKind, entry: &Entry<K>, clock_ns: u64) -> Event {
     Event {
         kind,

@@ -6,10 +6,10 @@
 
 use std::io;
 
-use loadlock_exchange::Seed;
+use loadlock_exchange::{Seed, prefetch};
 
 use crate::entry::{Entry, State, TableKey};
-use crate::storage::{Backing, Storage, Zeroed, prefetch};
+use crate::storage::{Backing, Storage, Zeroed};
 use crate::tags::{Tags, WINDOW, tag};
 
 /// A table for up to `capacity` conversations.
@@ -26,6 +26,16 @@ where
     cursor: usize,
     /// Until then running conversations are adopted, because some were refused a line.
     adopting_until_ns: u64,
+    /// Removals since start.
+    removals: u64,
+}
+
+/// What the line looked at first says of a conversation.
+pub(crate) enum Place<'a, K> {
+    /// It lies here.
+    Here(&'a mut Entry<K>),
+    /// It lies nowhere, unless [`Table::removals`] moved since the line was chosen.
+    Nowhere,
 }
 
 /// What the sweep does with a line.
@@ -42,7 +52,16 @@ where
     pub fn new(capacity: usize, seed: Seed, huge: bool) -> io::Result<Self> {
         let lines = Storage::new((capacity + capacity / 5 * 2 + 1).max(WINDOW), huge)?;
         let tags = Tags::new(lines.len(), huge)?;
-        Ok(Self { lines, tags, seed, capacity, length: 0, cursor: 0, adopting_until_ns: 0 })
+        Ok(Self {
+            lines,
+            tags,
+            seed,
+            capacity,
+            length: 0,
+            cursor: 0,
+            adopting_until_ns: 0,
+            removals: 0,
+        })
     }
 
     pub fn length(&self) -> usize {
@@ -104,28 +123,45 @@ where
     /// Fetches a line.
     #[inline(always)]
     pub fn prefetch(&self, line: usize) {
-        if let Some(line) = self.lines.get(line) {
-            prefetch(line);
-            if size_of::<Entry<K>>() > 64 {
-                prefetch(&line.last_seen);
-            }
+        let line = self.lines.get(line);
+        prefetch(line);
+        if size_of::<Entry<K>>() > 64 {
+            prefetch(line.map(|line| &line.last_seen));
         }
     }
 
-    /// The entry of a conversation, which likely lies in `line`.
+    /// The line where a conversation's hash starts.
     #[inline(always)]
-    pub fn entry_mut(&mut self, key: &K, line: usize) -> Option<&mut Entry<K>> {
-        // An empty line can have the key of a conversation that is over: the caller finds its state.
-        if self.lines.get(line).is_some_and(|entry| entry.key.same(key)) {
-            return self.lines.get_mut(line);
+    pub fn at_home(&mut self, key: &K) -> Option<&mut Entry<K>> {
+        let home = self.home(self.hash(key));
+        self.lines.get_mut(home)
+    }
+
+    /// Where a conversation lies, likely in `line`, which [`Table::likely`] gave.
+    #[inline(always)]
+    pub fn place(&mut self, key: &K, line: usize) -> Place<'_, K> {
+        match self.lines.get(line) {
+            // An empty line can have the key of a conversation that is over: the caller finds its state.
+            Some(entry) if entry.key.same(key) => match self.lines.get_mut(line) {
+                Some(entry) => Place::Here(entry),
+                None => Place::Nowhere,
+            },
+            // An empty line is likely only if it is the home, where a lookup ends.
+            Some(entry) if entry.state == State::EMPTY => Place::Nowhere,
+            _ => self.elsewhere(*key),
         }
-        self.elsewhere(*key)
     }
 
     #[inline(never)]
-    fn elsewhere(&mut self, key: K) -> Option<&mut Entry<K>> {
-        let line = self.find(&key, self.hash(&key))?;
-        self.lines.get_mut(line)
+    fn elsewhere(&mut self, key: K) -> Place<'_, K> {
+        let line = self.find(&key, self.hash(&key));
+        line.and_then(|line| self.lines.get_mut(line)).map_or(Place::Nowhere, Place::Here)
+    }
+
+    /// Moves with every removal.
+    #[inline]
+    pub fn removals(&self) -> u64 {
+        self.removals
     }
 
     /// The line of a conversation. Ends at the first empty line, of which two sevenths of the table consist at the least.
@@ -202,6 +238,7 @@ where
         self.lines[gap].state = State::EMPTY;
         self.tags.set(gap, 0);
         self.length -= 1;
+        self.removals += 1;
     }
 
     fn distance(&self, from: usize, to: usize) -> usize {

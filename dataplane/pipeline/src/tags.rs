@@ -5,7 +5,9 @@
 
 use std::io;
 
-use crate::storage::{Storage, Zeroed, prefetch};
+use loadlock_exchange::prefetch;
+
+use crate::storage::{Storage, Zeroed};
 
 /// Lines compared at once.
 pub(crate) const WINDOW: usize = 16;
@@ -94,9 +96,7 @@ impl Tags {
     /// Fetches a window's tags.
     #[inline(always)]
     pub fn prefetch(&self, line: usize) {
-        if let Some(first) = self.bytes.get(line) {
-            prefetch(first);
-        }
+        prefetch(self.bytes.get(line));
     }
 
     /// The lines from `line` on that have this tag; with 0, the empty ones.

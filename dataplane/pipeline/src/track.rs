@@ -4,19 +4,21 @@ use loadlock_exchange::{
     DropReason, Event, EventFlags, EventKind, Infrastructure, Midstream, Mode, PolicyView,
 };
 use loadlock_packet::{
-    FlowKey, FrameClass, Headers, Kind, MacAddress, NarrowKey, Opening, Side, TcpFlags, WideKey,
+    Claim, FlowKey, Fragment, FrameClass, Headers, Kind, MacAddress, NarrowKey, Opening, Side,
+    TcpFlags, WideKey,
 };
 
 use crate::clock::Moment;
 use crate::decide::{Adoption, Judgement, judge_again, judge_first};
+use crate::deferred::{Begun, Tables};
 use crate::denied::{DeniedKey, DeniedReports};
 use crate::entry::{Entry, Flags, Plain, State, TableKey, Tick};
 use crate::fragments::Fragments;
-use crate::intake::{Reading, Slot};
+use crate::intake::{Reading, Slot, Sort};
 use crate::refused::RefusedOpenings;
 use crate::report::{Counts, EventSink, event, send};
 use crate::storage::Zeroed;
-use crate::table::Table;
+use crate::table::{Place, Table};
 use crate::verdict::{Basis, Verdict, VerdictWord};
 
 /// What stays the same for a burst, and where its reports go.
@@ -32,6 +34,7 @@ pub(crate) struct Burst<'a, S> {
     pub in_grace: bool,
     pub grace_ns: u64,
     pub roll_call: u8,
+    pub begun: Begun,
     pub events: &'a mut S,
     pub counts: &'a mut Counts,
     pub denied: &'a mut DeniedReports,
@@ -50,21 +53,59 @@ pub(crate) enum Look {
     Absent,
 }
 
-/// One frame that has a key.
-pub(crate) struct Seen<'a> {
-    pub headers: &'a Headers,
+/// One frame that has a key, as far as its judgement needs it.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<K> {
+    pub key: K,
     pub hash: u64,
     pub frame_bytes: u32,
+    pub tcp_flags: TcpFlags,
+    pub opening: Opening,
+    /// Sender's station.
+    pub source: MacAddress,
+    /// Receiver's station or group.
+    pub destination: MacAddress,
+    /// An ICMP error.
+    pub is_error: bool,
 }
 
-fn hash(narrow: &Table<NarrowKey>, wide: &Table<WideKey>, key: &FlowKey) -> u64 {
-    match key {
-        FlowKey::Narrow(key) => narrow.hash(key),
-        FlowKey::Wide(key) => wide.hash(key),
+impl<K: TableKey> Seen<K> {
+    /// Of a frame that was read in full.
+    fn rare(key: K, hash: u64, frame_bytes: u32, headers: &Headers) -> Self {
+        Self {
+            key,
+            hash,
+            frame_bytes,
+            tcp_flags: headers.tcp_flags,
+            opening: headers.opening,
+            source: headers.source_mac,
+            destination: headers.destination_mac,
+            is_error: headers.quote.is_some(),
+        }
+    }
+
+    /// Of a common frame, which begins with `head`.
+    #[inline]
+    pub fn common(key: K, hash: u64, slot: &Slot, head: &[u8]) -> Self {
+        Self {
+            key,
+            hash,
+            frame_bytes: slot.frame_bytes,
+            tcp_flags: slot.tcp_flags,
+            opening: slot.opening(&key),
+            source: slot.source.mac(),
+            destination: MacAddress(head.first_chunk().copied().unwrap_or_default()),
+            is_error: false,
+        }
+    }
+
+    pub fn is_tcp(&self) -> bool {
+        self.key.tail().kind() == Kind::Tcp
     }
 }
 
-const COURSE: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
+/// TCP flags that change where a connection stands.
+pub(crate) const COURSE: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
 
 impl<S: EventSink> Burst<'_, S> {
     #[inline(always)]
@@ -84,53 +125,45 @@ impl<S: EventSink> Burst<'_, S> {
     where
         Entry<K>: Zeroed,
     {
-        let Some(entry) = table.entry_mut(key, slot.line()) else { return Look::Absent };
+        let Place::Here(entry) = table.place(key, slot.line()) else { return Look::Absent };
         if !entry.is_plain(plain, slot.source) || slot.tcp_flags.any(COURSE) {
             return Look::Special;
         }
-        self.count(entry, plain.sender, slot.frame_bytes);
+        entry.count(plain.sender, slot.frame_bytes, self.now);
         Look::Plain(entry.verdict)
-    }
-
-    /// Denies a common frame without a line as its like was denied before, if that is all there is to do.
-    #[inline(never)]
-    pub fn deny_again<K: TableKey>(
-        &mut self,
-        table: &Table<K>,
-        key: &K,
-        slot: &Slot,
-    ) -> Option<VerdictWord>
-    where
-        Entry<K>: Zeroed,
-    {
-        let adopting = self.in_grace || table.adopts(self.moment.steady_ns);
-        if adopting || self.mode != Mode::Enforce {
-            return None;
-        }
-        let (hash, flow) = (table.hash(key), key.flow_key());
-        let tcp = flow.tail().kind() == Kind::Tcp;
-        let opening = if tcp { slot.tcp_flags.opening() } else { Opening::May };
-        let narrow = matches!(flow, FlowKey::Narrow(_));
-        let denied = DeniedKey { words: flow.words(), narrow, sender: self.sender, opening };
-        let generation = self.generation();
-        let reason =
-            self.denied.count_known(&denied, hash, generation, slot.frame_bytes, self.now)?;
-        self.counts.denied_unreported += 1;
-        if tcp && opening == Opening::May {
-            self.refused.remember(hash);
-        }
-        Some(Verdict::Deny(reason).into())
     }
 
     /// The verdict on a frame that isn't plain.
     #[cold]
     #[inline(never)]
+    pub fn special(
+        &mut self,
+        tables: &mut Tables<'_>,
+        slot: &Slot,
+        reading: &Reading,
+        head: &[u8],
+    ) -> VerdictWord {
+        let Tables { narrow, wide, .. } = tables;
+        let verdict = match slot.sort {
+            Sort::Narrow => {
+                let key = slot.narrow();
+                self.hold(narrow, &Seen::common(key, narrow.hash(&key), slot, head), false)
+            }
+            Sort::Wide => {
+                let key = slot.wide();
+                self.hold(wide, &Seen::common(key, wide.hash(&key), slot, head), false)
+            }
+            Sort::Rare => self.judge(narrow, wide, slot.frame_bytes, reading),
+        };
+        verdict.into()
+    }
+
+    /// The verdict on a frame that was read in full.
     pub fn judge(
         &mut self,
         narrow: &mut Table<NarrowKey>,
         wide: &mut Table<WideKey>,
-        slot: &Slot,
-        look: Look,
+        frame_bytes: u32,
         reading: &Reading,
     ) -> Verdict {
         let headers = match reading {
@@ -144,10 +177,17 @@ impl<S: EventSink> Burst<'_, S> {
                 };
             }
         };
-        let frame_bytes = slot.frame_bytes;
-        if let Some(reason) = self.foreign(headers) {
-            let hash = hash(narrow, wide, &headers.key);
-            return self.deny_foreign(reason, &Seen { headers, hash, frame_bytes });
+        if let Some(reason) = self.foreign_frame(headers) {
+            return match headers.key {
+                FlowKey::Narrow(key) => {
+                    let seen = Seen::rare(key, narrow.hash(&key), frame_bytes, headers);
+                    self.deny_foreign(reason, &seen, headers.claim)
+                }
+                FlowKey::Wide(key) => {
+                    let seen = Seen::rare(key, wide.hash(&key), frame_bytes, headers);
+                    self.deny_foreign(reason, &seen, headers.claim)
+                }
+            };
         }
         let unconditional = match headers.class {
             FrameClass::Ordinary => false,
@@ -163,65 +203,67 @@ impl<S: EventSink> Burst<'_, S> {
         {
             return verdict;
         }
-        let seen = Seen { headers, hash: hash(narrow, wide, &headers.key), frame_bytes };
-        if let Some(fragment) = headers.fragment.filter(|fragment| !fragment.is_first()) {
-            return self.follow(&seen, &fragment);
+        match headers.key {
+            FlowKey::Narrow(key) => {
+                let seen = Seen::rare(key, narrow.hash(&key), frame_bytes, headers);
+                self.whole_or_fragment(narrow, &seen, headers.fragment)
+            }
+            FlowKey::Wide(key) => {
+                let seen = Seen::rare(key, wide.hash(&key), frame_bytes, headers);
+                self.whole_or_fragment(wide, &seen, headers.fragment)
+            }
         }
-        let verdict = match headers.key {
-            FlowKey::Narrow(key) => self.track(narrow, key, look, &seen),
-            FlowKey::Wide(key) => self.track(wide, key, look, &seen),
-        };
-        if let Some(fragment) = &headers.fragment {
-            self.lead(&seen, fragment, verdict);
-        }
-        verdict
     }
 
-    fn track<K: TableKey>(
+    fn whole_or_fragment<K: TableKey>(
         &mut self,
         table: &mut Table<K>,
-        key: K,
-        look: Look,
-        seen: &Seen<'_>,
+        seen: &Seen<K>,
+        fragment: Option<Fragment>,
     ) -> Verdict
     where
         Entry<K>: Zeroed,
     {
-        if look != Look::Absent
-            && let Some(line) = table.find(&key, seen.hash)
-        {
-            return self.hit(table, line, seen);
+        if let Some(fragment) = fragment.filter(|fragment| !fragment.is_first()) {
+            return self.follow(seen, &fragment);
         }
-        self.miss(table, key, seen)
+        let verdict = self.track(table, seen);
+        if let Some(fragment) = &fragment {
+            self.lead(&seen.key.flow_key(), fragment, verdict);
+        }
+        verdict
     }
 
-    #[inline(always)]
-    fn count<K>(&self, entry: &mut Entry<K>, sender: Side, frame_bytes: u32) {
-        let from = sender as usize;
-        entry.packets[from] = entry.packets[from].wrapping_add(1);
-        entry.bytes[from] += u64::from(frame_bytes);
-        entry.last_seen = self.now;
+    /// The verdict on a frame whose conversation may have a line.
+    #[inline(never)]
+    pub fn track<K: TableKey>(&mut self, table: &mut Table<K>, seen: &Seen<K>) -> Verdict
+    where
+        Entry<K>: Zeroed,
+    {
+        match table.find(&seen.key, seen.hash) {
+            Some(line) => self.hit(table, line, seen),
+            None => self.miss(table, seen),
+        }
     }
 
     /// Counts a frame, and notes from which station it came.
-    fn count_seen<K>(&self, entry: &mut Entry<K>, seen: &Seen<'_>) {
-        self.count(entry, self.sender, seen.frame_bytes);
-        entry.macs[self.sender as usize] = seen.headers.source_mac;
+    fn count_seen<K>(&self, entry: &mut Entry<K>, seen: &Seen<K>) {
+        entry.count(self.sender, seen.frame_bytes, self.now);
+        entry.macs[self.sender as usize] = seen.source;
     }
 
     /// A frame whose conversation has a line: perhaps the policy changed, TCP's course goes on, or there is something to
     /// report.
-    fn hit<K: TableKey>(&mut self, table: &mut Table<K>, line: usize, seen: &Seen<'_>) -> Verdict
+    fn hit<K: TableKey>(&mut self, table: &mut Table<K>, line: usize, seen: &Seen<K>) -> Verdict
     where
         Entry<K>: Zeroed,
     {
         let generation = self.generation();
         let entry = table.get_mut(line);
-        let key = entry.key;
         let mut over = entry.state == State::OVER;
         if !over && entry.generation != generation {
-            let judgement = judge_again(&self.policy, &key.flow_key(), entry.flags);
-            match judgement.on(seen.headers).verdict(self.mode) {
+            let judgement = judge_again(&self.policy, &seen.key, entry.flags);
+            match judgement.on(seen.is_error).verdict(self.mode) {
                 Verdict::Deny(_) => over = true,
                 verdict => {
                     entry.generation = generation;
@@ -234,13 +276,13 @@ impl<S: EventSink> Burst<'_, S> {
             self.end(entry);
             table.remove(line);
             // The frame may begin a conversation of its own, by another rule.
-            return self.miss(table, key, seen);
+            return self.miss(table, seen);
         }
-        if key.flow_key().tail().kind() == Kind::Tcp {
-            if seen.headers.opening == Opening::May && self.begins_anew(entry) {
+        if seen.is_tcp() {
+            if seen.opening == Opening::May && self.begins_anew(entry) {
                 return self.begin_anew(entry, seen);
             }
-            self.tcp_course(entry, seen.headers.tcp_flags);
+            self.tcp_course(entry, seen.tcp_flags);
         }
         if entry.flags.unreported() {
             self.report_start(entry);
@@ -264,10 +306,9 @@ impl<S: EventSink> Burst<'_, S> {
 
     /// A SYN that isn't the known initiator's needs a rule of its own direction; denied, it leaves the running
     /// conversation alone.
-    fn begin_anew<K: TableKey>(&mut self, entry: &mut Entry<K>, seen: &Seen<'_>) -> Verdict {
-        let key = entry.key.flow_key();
-        let judgement =
-            judge_first(&self.policy, &key, self.sender, Opening::May, Adoption::default());
+    fn begin_anew<K: TableKey>(&mut self, entry: &mut Entry<K>, seen: &Seen<K>) -> Verdict {
+        let adopt = Adoption::default();
+        let judgement = judge_first(&self.policy, &seen.key, self.sender, Opening::May, adopt);
         let verdict = judgement.verdict(self.mode);
         if let Verdict::Deny(reason) | Verdict::WouldDeny(reason) = verdict {
             self.deny(verdict, reason, false, seen);
@@ -275,7 +316,7 @@ impl<S: EventSink> Burst<'_, S> {
         }
         self.refused.forget(seen.hash);
         self.end(entry);
-        *entry = self.entry(entry.key, verdict, false, seen);
+        *entry = self.entry(verdict, false, seen);
         self.start(entry, seen);
         verdict
     }
@@ -309,15 +350,15 @@ impl<S: EventSink> Burst<'_, S> {
     }
 
     /// The first frame of a conversation.
-    fn miss<K: TableKey>(&mut self, table: &mut Table<K>, key: K, seen: &Seen<'_>) -> Verdict
+    pub fn miss<K: TableKey>(&mut self, table: &mut Table<K>, seen: &Seen<K>) -> Verdict
     where
         Entry<K>: Zeroed,
     {
         let stateless = table.adopts(self.moment.steady_ns);
         let adopting = self.in_grace || stateless;
         let running = adopting || self.midstream == Midstream::Always;
-        let opening = seen.headers.opening;
-        let tcp = key.flow_key().tail().kind() == Kind::Tcp;
+        let opening = seen.opening;
+        let tcp = seen.is_tcp();
         let refused = tcp && opening == Opening::MayNot && self.refused.contains(seen.hash);
         let known = if adopting { None } else { self.known_denied(seen) };
         let judgement = match known {
@@ -325,10 +366,10 @@ impl<S: EventSink> Burst<'_, S> {
             None => {
                 let by_rule = self.midstream != Midstream::Never;
                 let adopt = Adoption { running, stateless, refused, by_rule };
-                judge_first(&self.policy, &key.flow_key(), self.sender, opening, adopt)
+                judge_first(&self.policy, &seen.key, self.sender, opening, adopt)
             }
         };
-        let verdict = judgement.on(seen.headers).verdict(self.mode);
+        let verdict = judgement.on(seen.is_error).verdict(self.mode);
         if tcp && opening == Opening::May {
             if verdict.forwards() {
                 self.refused.forget(seen.hash);
@@ -350,27 +391,23 @@ impl<S: EventSink> Burst<'_, S> {
             return verdict;
         }
         let met_running = opening == Opening::MayNot || matches!(judgement, Judgement::Adopt(_));
-        let mut entry = self.entry(key, verdict, met_running, seen);
+        let mut entry = self.entry(verdict, met_running, seen);
         if met_running && !running {
             entry.flags.set(Flags::AFTER_GRACE);
         }
         if let Some(line) = table.insert(entry, seen.hash) {
+            self.begun.add(seen.hash);
             self.start(table.get_mut(line), seen);
         }
         verdict
     }
 
     /// A new line for the conversation that `seen` begins, or is the first seen of.
-    fn entry<K: TableKey>(
-        &self,
-        key: K,
-        verdict: Verdict,
-        met_running: bool,
-        seen: &Seen<'_>,
-    ) -> Entry<K> {
-        let tcp_flags = seen.headers.tcp_flags;
-        let kind = key.flow_key().tail().kind();
-        let begins = seen.headers.opening == Opening::May;
+    #[inline]
+    fn entry<K: TableKey>(&self, verdict: Verdict, met_running: bool, seen: &Seen<K>) -> Entry<K> {
+        let tcp_flags = seen.tcp_flags;
+        let kind = seen.key.tail().kind();
+        let begins = seen.opening == Opening::May;
         let state = match kind {
             Kind::Tcp if begins => State::TCP_OPENING,
             Kind::Tcp if tcp_flags.any(TcpFlags::RST) => State::reset_by(self.sender),
@@ -394,7 +431,7 @@ impl<S: EventSink> Burst<'_, S> {
             flags.set(Flags::fin(self.sender));
         }
         Entry {
-            key,
+            key: seen.key,
             bytes: [0; 2],
             packets: [0; 2],
             last_seen: self.now,
@@ -407,9 +444,9 @@ impl<S: EventSink> Burst<'_, S> {
     }
 
     /// Counts and reports a conversation's first frame.
-    fn start<K: TableKey>(&mut self, entry: &mut Entry<K>, seen: &Seen<'_>) {
+    fn start<K: TableKey>(&mut self, entry: &mut Entry<K>, seen: &Seen<K>) {
         self.counts.flows_started += 1;
-        entry.macs[self.sender.other() as usize] = seen.headers.destination_mac;
+        entry.macs[self.sender.other() as usize] = seen.destination;
         self.doubt_receiver(entry);
         self.count_seen(entry, seen);
         self.report_start(entry);
@@ -430,22 +467,37 @@ impl<S: EventSink> Burst<'_, S> {
         send(self.events, self.counts, &event);
     }
 
-    fn denied_key(&self, seen: &Seen<'_>) -> DeniedKey {
-        let Headers { key, opening, .. } = *seen.headers;
-        let narrow = matches!(key, FlowKey::Narrow(_));
-        DeniedKey { words: key.words(), narrow, sender: self.sender, opening }
+    fn denied_key<K: TableKey>(&self, seen: &Seen<K>) -> DeniedKey<K> {
+        DeniedKey { key: seen.key, sender: self.sender, opening: seen.opening }
     }
 
     /// Why the policy in force denied such a frame lately. Doesn't hold while conversations are adopted, nor for frames that a line
     /// lets pass.
-    fn known_denied(&self, seen: &Seen<'_>) -> Option<DropReason> {
+    fn known_denied<K: TableKey>(&self, seen: &Seen<K>) -> Option<DropReason> {
         self.denied.known(&self.denied_key(seen), seen.hash, self.generation())
     }
 
     /// Reports a frame that is dropped, or would be, unless its like was reported lately. `lasting`: until the policy changes,
     /// the next one without a line gets the same verdict.
-    pub fn deny(&mut self, verdict: Verdict, reason: DropReason, lasting: bool, seen: &Seen<'_>) {
-        let key = seen.headers.key;
+    pub fn deny<K: TableKey>(
+        &mut self,
+        verdict: Verdict,
+        reason: DropReason,
+        lasting: bool,
+        seen: &Seen<K>,
+    ) {
+        self.deny_claim(verdict, reason, lasting, seen, None);
+    }
+
+    /// The same of a frame that claims an address.
+    pub fn deny_claim<K: TableKey>(
+        &mut self,
+        verdict: Verdict,
+        reason: DropReason,
+        lasting: bool,
+        seen: &Seen<K>,
+        claim: Option<Claim>,
+    ) {
         let denied = self.denied_key(seen);
         let until = if lasting { self.generation() } else { self.generation().wrapping_sub(1) };
         let due = self.denied.count(&denied, reason, until, seen.hash, seen.frame_bytes, self.now);
@@ -458,19 +510,19 @@ impl<S: EventSink> Burst<'_, S> {
             pair[self.sender as usize] = u64::from(value);
             pair
         };
-        let mut macs = [seen.headers.source_mac; 2];
-        macs[self.sender.other() as usize] = seen.headers.destination_mac;
+        let mut macs = [seen.source; 2];
+        macs[self.sender.other() as usize] = seen.destination;
         let event = Event {
             kind: EventKind::Denied(reason),
             time_ns: self.moment.clock_ns,
-            key,
+            key: seen.key.flow_key(),
             initiator: self.sender,
             flags: EventFlags { forwarded: verdict.forwards(), ..EventFlags::default() },
             rule: None,
             packets: by_sender(due.packets),
             bytes: by_sender(due.bytes),
             macs,
-            claimed: seen.headers.claim.map(|claim| claim.address.into()),
+            claimed: claim.map(|claim| claim.address.into()),
         };
         if send(self.events, self.counts, &event) {
             self.denied.reported(due, self.now);
