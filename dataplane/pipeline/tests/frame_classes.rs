@@ -220,7 +220,7 @@ fn internet() -> Vec<Class> {
         ),
         class(
             "TCP that belongs to no opened connection, though a rule permits one",
-            "`midstream` of the rule, `flows.midstream_grace_s`",
+            "`midstream` of rule and segment, `flows.midstream_grace_s`",
             ack(),
         )
         .under(http()),
