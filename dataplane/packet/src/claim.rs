@@ -88,6 +88,7 @@ fn message(head: &[u8], span: Span, source: [u8; 16]) -> Result<Option<Claim>, M
         _ => (TARGET_LINK_ADDRESS, 40),
     };
     let address = match option {
+        TARGET_LINK_ADDRESS if span.at + 24 > span.end => None,
         TARGET_LINK_ADDRESS => said(read(8))?,
         _ => Some(source),
     };
