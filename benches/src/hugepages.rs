@@ -3,6 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
 
 const COUNT: &str = "/proc/sys/vm/nr_hugepages";
 const PAGE_BYTES: u64 = 2 << 20;
@@ -58,6 +61,52 @@ impl Hugepages {
     }
 }
 
+/// A folder in memory on huge pages, for the exchange: a tmpfs with `huge=always`.
+pub struct HugeFolder {
+    folder: TempDir,
+    mounted: bool,
+}
+
+impl HugeFolder {
+    /// Mounts one. Where the kernel can't, the folder lies on ordinary pages, and this says so.
+    ///
+    /// # Errors
+    /// There is no memory file system at /dev/shm.
+    pub fn new(prefix: &str) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix(prefix).tempdir_in("/dev/shm")?;
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "huge=always", "loadlock-bench"])
+            .arg(folder.path())
+            .output();
+        let mounted = matches!(&mount, Ok(output) if output.status.success());
+        if !mounted {
+            println!(
+                "the exchange lies on ordinary pages: no tmpfs with huge=always could be mounted"
+            );
+        }
+        Ok(Self { folder, mounted })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for HugeFolder {
+    fn drop(&mut self) {
+        if self.mounted {
+            unmount(self.folder.path());
+        }
+    }
+}
+
+fn unmount(folder: &Path) {
+    // Lazily: a program that was measured may still be about to end. There is nobody to tell of a failure.
+    let _ = Command::new("umount").arg("--lazy").arg(folder).output();
+}
+
 /// Sees to it that an interrupted run (SIGINT, SIGTERM) leaves nothing behind either: the pages go back and `folder` goes away.
 /// Before the first reservation; once a process. Programs that were started end with this one.
 ///
@@ -67,6 +116,7 @@ pub fn give_back_when_interrupted(folder: &Path) -> io::Result<()> {
     let (before, folder) = (count()?, folder.to_owned());
     ctrlc::set_handler(move || {
         // There is nobody to tell of a failure, and nothing else to try.
+        unmount(&folder);
         let _ = fs::remove_dir_all(&folder);
         let _ = fs::write(COUNT, before.to_string());
         std::process::exit(130);

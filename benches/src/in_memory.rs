@@ -134,7 +134,7 @@ impl Path {
             forwarded = frames.len();
         } else {
             for (frame, verdict) in frames.iter().zip(verdicts.iter()) {
-                tally.count(verdict.verdict(), frame.len() as u32);
+                tally.count(*verdict, frame.len() as u32);
                 forwarded += usize::from(verdict.forwards());
             }
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use loadlock_benches::hugepages::{Hugepages, give_back_when_interrupted};
+use loadlock_benches::hugepages::{HugeFolder, Hugepages, give_back_when_interrupted};
 use loadlock_benches::latency::{Latency, Options, measure};
 use loadlock_benches::machine::Machine;
 use serde::Serialize;
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> io::Result<()> {
     let machine = Machine::here();
-    let folder = tempfile::Builder::new().prefix("loadlock-latency").tempdir_in("/dev/shm")?;
+    let folder = HugeFolder::new("loadlock-latency")?;
     give_back_when_interrupted(folder.path())?;
     // Two processes with a pool each, and the flow tables.
     let _hugepages = Hugepages::for_bytes(1 << 30)?;

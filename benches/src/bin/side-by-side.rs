@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use loadlock_benches::cases::{Bench, Case, Figures};
 use loadlock_benches::chart::svg;
-use loadlock_benches::hugepages::{Hugepages, give_back_when_interrupted};
+use loadlock_benches::hugepages::{HugeFolder, Hugepages, give_back_when_interrupted};
 use loadlock_benches::load::mbufs;
 use loadlock_benches::machine::Machine;
 use loadlock_benches::peers::Peer;
@@ -74,7 +74,7 @@ fn measure(mut arguments: Arguments) -> io::Result<()> {
         arguments.peers = vec![Peer::Macswap];
     }
     let machine = Machine::here();
-    let folder = tempfile::Builder::new().prefix("loadlock-bench").tempdir_in("/dev/shm")?;
+    let folder = HugeFolder::new("loadlock-bench")?;
     give_back_when_interrupted(folder.path())?;
     let wanted = &arguments.peers;
     let skipped: Vec<String> = wanted.iter().filter_map(|peer| peer.missing()).collect();

@@ -8,6 +8,7 @@ use tokio::sync::broadcast;
 use crate::binding::{Binding, BindingRenewal, BindingRenewed};
 use crate::event::EventLine;
 use crate::explanation::{Explanation, ExplanationQuery};
+use crate::learning::{LearningAnswer, LearningRequest};
 use crate::listing::{FlowQuery, Listing, RuleQuery};
 use crate::policy::{Mode, ModeChanged, Rule};
 use crate::status::Status;
@@ -76,6 +77,16 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// [`BackendError::Unavailable`].
     fn drops(&self) -> Result<Vec<DropCount>, BackendError>;
+
+    /// Questions of learning and their answers, readiness, windows. `author` is the user who asks; empty for what changes nothing.
+    ///
+    /// # Errors
+    /// [`BackendError`]; what was in force still is.
+    fn learning(
+        &self,
+        request: LearningRequest,
+        author: &str,
+    ) -> Result<LearningAnswer, BackendError>;
 
     /// Events from now on. Called once, when serving starts, on the server's thread: must not wait. Events that the server is too slow
     /// for are told to clients as lost.

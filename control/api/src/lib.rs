@@ -27,6 +27,7 @@ mod client;
 mod error;
 mod event;
 mod explanation;
+mod learning;
 mod listing;
 mod policy;
 mod server;
@@ -42,6 +43,10 @@ pub use client::{Client, ClientError, EventStream};
 pub use error::{ErrorBody, ErrorCode};
 pub use event::{EventKind, EventLine, Lost, LostTag, StreamItem};
 pub use explanation::{Explanation, ExplanationKind, ExplanationQuery};
+pub use learning::{
+    AnswerBody, Answered, DeviceReadiness, GivenAnswer, LearningAnswer, LearningRequest, Question,
+    QuestionKind, REASON_BYTES_MAX, ReadinessReport, WINDOW_S_MAX, Window, WindowBody,
+};
 pub use listing::{FlowQuery, LIMIT_DEFAULT, LIMIT_MAX, Listing, RuleQuery};
 pub use policy::{Mode, ModeChange, ModeChanged, Opens, Rule};
 pub use server::{BODY_BYTES_MAX, CONNECTIONS_MAX, HISTORY_EVENTS, STREAMS_MAX, ServeError, serve};

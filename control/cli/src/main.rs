@@ -29,13 +29,16 @@ mod local_time;
 mod mode;
 mod observe;
 mod output;
+mod questions;
 mod reach;
+mod readiness;
 mod replay;
 mod rules;
 mod run;
 mod status;
 mod table;
 mod units;
+mod window;
 
 use std::process::ExitCode;
 
@@ -63,6 +66,12 @@ enum Verb {
     Bindings(bindings::Arguments),
     /// Why something is permitted or not, on what evidence, and what would change it
     Explain(explain::Arguments),
+    /// What learning asks people, and their answers
+    Questions(questions::Arguments),
+    /// Whether a segment can be enforced, and what it would cost
+    Readiness(readiness::Arguments),
+    /// Announced times in which other things happen than normally
+    Window(window::Arguments),
     /// The live conversations
     Flows(flows::Arguments),
     /// Dropped packets by segment, port and reason
@@ -92,6 +101,9 @@ impl Verb {
             Self::Rules(arguments) => arguments.run(),
             Self::Bindings(arguments) => arguments.run(),
             Self::Explain(arguments) => arguments.run(),
+            Self::Questions(arguments) => arguments.run(),
+            Self::Readiness(arguments) => arguments.run(),
+            Self::Window(arguments) => arguments.run(),
             Self::Flows(arguments) => arguments.run(),
             Self::Drops(arguments) => arguments.run(),
             Self::Observe(arguments) => arguments.run(),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use loadlock_api::{
     Backend, BackendError, Binding, BindingRenewal, BindingRenewed, DropCount, EventLine,
-    Explanation, ExplanationQuery, Flow, FlowQuery, Listing, Mode, ModeChanged, Rule, RuleQuery,
-    Status,
+    Explanation, ExplanationQuery, Flow, FlowQuery, LearningAnswer, LearningRequest, Listing, Mode,
+    ModeChanged, Rule, RuleQuery, Status,
 };
 use tokio::sync::broadcast;
 
@@ -23,6 +23,7 @@ pub(crate) enum Command {
     Explain(ExplanationQuery, Reply<Listing<Explanation>>),
     Flows(FlowQuery, Reply<Listing<Flow>>),
     Drops(Reply<Vec<DropCount>>),
+    Learning { request: LearningRequest, author: String, reply: Reply<LearningAnswer> },
 }
 
 /// The API's end.
@@ -98,6 +99,15 @@ impl Backend for CoreBackend {
 
     fn drops(&self) -> Result<Vec<DropCount>, BackendError> {
         self.ask(Command::Drops)
+    }
+
+    fn learning(
+        &self,
+        request: LearningRequest,
+        author: &str,
+    ) -> Result<LearningAnswer, BackendError> {
+        let author = author.to_owned();
+        self.ask(|reply| Command::Learning { request, author, reply })
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>> {

@@ -1,5 +1,6 @@
 //! The core thread: drain, learn, save, publish, answer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -10,8 +11,8 @@ use loadlock_exchange::{
     ControlExchange, Event, EventKind, Mode, PublishError, RegionError, binding_capacity,
 };
 use loadlock_learn::{
-    AdmissionSettings, Answers, Decisions, EvidenceChanges, LearnLimits, Learner, StationRow,
-    Stations,
+    AdmissionSettings, Decisions, Drift, EvidenceChanges, LearnLimits, Learner, StationRow,
+    Stations, Volume,
 };
 use loadlock_settings::Settings;
 use loadlock_store::Cursor;
@@ -23,6 +24,7 @@ use crate::identity::Violations;
 use crate::lines::{event_line, flow};
 use crate::live::LiveView;
 use crate::rows;
+use crate::said::Said;
 use crate::state::State;
 use crate::stations;
 use crate::storage::{Batch, Saved, Storage};
@@ -53,7 +55,20 @@ pub(crate) struct Core {
     events_unsaved: u64,
     saving: Option<(EvidenceChanges, Vec<StationRow>)>,
     stored_cursors: Vec<Cursor>,
+    /// What people said.
+    pub said: Said,
+    /// What was refused since control started.
+    pub drift: Drift,
+    /// What rights carry today.
+    pub volume: Volume,
+    /// Enforced segments whose learned rules a person's answer is changing.
+    pub decided_segments: BTreeSet<String>,
+    /// When the next window ends, ns since 1970.
+    pub window_end_ns: Option<u64>,
 }
+
+/// Different refused tuples that are kept for questions; about 100 bytes each.
+const DRIFT_TUPLES_MAX: usize = 65_536;
 
 /// Records taken from one ring before the others get their turn.
 const DRAIN_RECORDS: usize = 4096;
@@ -108,8 +123,20 @@ impl Core {
                 state.number
             ));
         }
+        let said = Said::of(&std::mem::take(&mut storage.answers), &names);
+        if said.unread > 0 {
+            last_error = Some(format!(
+                "{} answers of the store can't be read; what they were about is asked again",
+                said.unread
+            ));
+        }
         let now = Instant::now();
-        Ok(Self {
+        let mut core = Self {
+            said,
+            drift: Drift::new(DRIFT_TUPLES_MAX),
+            volume: Volume::new(DRIFT_TUPLES_MAX),
+            decided_segments: BTreeSet::new(),
+            window_end_ns: None,
             live: LiveView::new(settings.control.flow_view_capacity as usize),
             // What is in the evidence but not in the version becomes one as soon as versions are due.
             learned_revision: u64::MAX,
@@ -134,7 +161,9 @@ impl Core {
             save_due: now,
             events_unsaved: 0,
             saving: None,
-        })
+        };
+        core.windows_changed();
+        Ok(core)
     }
 
     /// Works until `stop` is set, then puts everything on disk.
@@ -161,6 +190,9 @@ impl Core {
             self.conclude(&saved, now);
         }
         self.save_if_due(now);
+        if self.window_end_ns.is_some_and(|end| now_ns() >= end) {
+            self.windows_changed();
+        }
         self.version_if_due(now);
         self.publish_if_due(now);
         drained > 0
@@ -232,17 +264,22 @@ impl Core {
 
     fn observe(&mut self, event: &Event) {
         self.events_received += 1;
-        self.live.observe(event);
+        let whole = self.live.observe(event);
         let segment = event.key.tail().segment().index();
         let learning = self.state.modes.get(segment) == Some(&Mode::Learn);
         let denial = matches!(event.kind, EventKind::Denied(_));
+        if denial {
+            self.drift.observe(event);
+        } else if !learning {
+            self.volume.observe(event, &self.learner);
+        }
         if !denial && (event.flags.learning || (learning && event.rule.is_some())) {
             self.learner.observe(event);
             self.stations.observe(event);
         }
         self.violations.observe(&self.settings, event);
         if !event.flags.repeated
-            && let Some(line) = event_line(&self.settings, &self.state.policy, event)
+            && let Some(line) = event_line(&self.settings, &self.state.policy, &whole)
         {
             // It fails when nobody listens, which is in order.
             let _ = self.events.send(Arc::new(line));
@@ -330,7 +367,10 @@ impl Core {
             .policy_of(&decisions)
             .and_then(|rules| rules.with_bindings(self.learned_bindings(), "learned bindings"))
             .map_err(|errors| errors.to_string())?;
-        let is_learning = |segment: &str| self.state.is_learning(&self.settings, segment);
+        let is_learning = |segment: &str| {
+            self.state.is_learning(&self.settings, segment)
+                || self.decided_segments.contains(segment)
+        };
         let policy = self
             .state
             .policy
@@ -382,7 +422,7 @@ impl Core {
 
     /// What the evidence supports now.
     pub fn decide(&self) -> Decisions {
-        self.learner.decide(&self.admission(), &Answers::default())
+        self.learner.decide(&self.admission(), &self.said.answers)
     }
 
     /// The thresholds in force.
@@ -397,8 +437,10 @@ impl Core {
         if self.publish_due.is_none_or(|due| now < due) {
             return;
         }
+        let modes = self.modes_in_force();
         let Some(exchange) = &mut self.exchange else { return };
-        let image = match self.state.compile(&self.settings) {
+        let in_force = State { modes, ..self.state.clone() };
+        let image = match in_force.compile(&self.settings) {
             Ok(image) => image,
             Err(error) => {
                 self.publish_due = None;
@@ -453,6 +495,10 @@ impl Core {
                 let result = self.renew(&segment, &renewal, &author);
                 drop(reply.send(result));
             }
+            Command::Learning { request, author, reply } => {
+                let result = self.learning(request, &author);
+                drop(reply.send(result));
+            }
             Command::Explain(query, reply) => drop(reply.send(self.explain(&query))),
             Command::Flows(query, reply) => {
                 let flows = self.live.flows();
@@ -491,3 +537,6 @@ impl Core {
         tracing::info!("control has ended; the dataplane keeps the policy in force");
     }
 }
+
+#[cfg(test)]
+mod tests;

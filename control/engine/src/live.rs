@@ -31,14 +31,21 @@ pub struct LiveFlow {
     pub packets: [u64; 2],
     /// Frame bytes from side A and B, as of the last report.
     pub bytes: [u64; 2],
+    /// Counters were read out: from then on the packets of the first report, which they count too, are in the sums.
+    read_out: bool,
 }
 
 impl LiveFlow {
-    fn add(&mut self, event: &Event) {
-        for side in 0..2 {
-            self.packets[side] += event.packets[side];
-            self.bytes[side] += event.bytes[side];
+    fn read_out(&mut self, event: &Event) {
+        if !std::mem::replace(&mut self.read_out, true) {
+            (self.packets, self.bytes) = ([0; 2], [0; 2]);
         }
+        (self.packets, self.bytes) = self.with(event);
+    }
+
+    fn with(&self, event: &Event) -> ([u64; 2], [u64; 2]) {
+        let sum = |own: [u64; 2], more: [u64; 2]| [own[0] + more[0], own[1] + more[1]];
+        (sum(self.packets, event.packets), sum(self.bytes, event.bytes))
     }
 }
 
@@ -57,20 +64,25 @@ impl LiveView {
         Self { capacity, flows: HashMap::new(), flows_left_out: 0 }
     }
 
-    /// Takes an event into account.
-    pub fn observe(&mut self, event: &Event) {
+    /// Takes an event into account. Returns it with the counts of the whole conversation, as far as they are known: an end by itself
+    /// counts from the last read-out on.
+    pub fn observe(&mut self, event: &Event) -> Event {
         match event.kind {
             EventKind::Started => self.start(event),
             EventKind::Ended => {
-                self.flows.remove(&event.key);
+                if let Some(flow) = self.flows.remove(&event.key).filter(|flow| flow.read_out) {
+                    let (packets, bytes) = flow.with(event);
+                    return Event { packets, bytes, ..*event };
+                }
             }
             EventKind::Counted => {
                 if let Some(flow) = self.flows.get_mut(&event.key) {
-                    flow.add(event);
+                    flow.read_out(event);
                 }
             }
             EventKind::Denied(_) => {}
         }
+        *event
     }
 
     fn start(&mut self, event: &Event) {
@@ -83,15 +95,15 @@ impl LiveView {
             None if event.flags.learning => LiveBasis::Learning,
             None => LiveBasis::WouldDeny,
         };
-        let mut flow = LiveFlow {
+        let flow = LiveFlow {
             initiator: event.initiator,
             midstream: event.flags.midstream,
             started_ns: event.time_ns,
             basis,
-            packets: [0; 2],
-            bytes: [0; 2],
+            packets: event.packets,
+            bytes: event.bytes,
+            read_out: false,
         };
-        flow.add(event);
         self.flows.insert(event.key, flow);
     }
 
@@ -145,7 +157,11 @@ mod tests {
             view.observe(&event(EventKind::Started, word, word));
         }
         assert_eq!((view.flows().len(), view.flows_left_out()), (2, 3));
-        view.observe(&event(EventKind::Ended, 0, 9));
+        let mut counted = event(EventKind::Counted, 0, 8);
+        counted.packets = [4, 5];
+        view.observe(&counted);
+        let ended = view.observe(&event(EventKind::Ended, 0, 9));
+        assert_eq!(ended.packets, [4 + 1, 5], "the first packet was counted with the read-out");
         assert_eq!(view.flows().len(), 1);
     }
 }

@@ -6,6 +6,7 @@ use loadlock_api::{
     PortStatus, Rule, SegmentStatus, Status, Time, WorkerStatus, thousands,
 };
 use loadlock_exchange::{ControlExchange, DropReason, PortTally, WorkerCounter};
+use loadlock_learn::day_of;
 use loadlock_policy::Opens as PolicyOpens;
 use loadlock_settings::{PortIndex, Settings};
 
@@ -33,6 +34,7 @@ impl Core {
         status.alarms = status.find_alarms();
         status.alarms.extend(self.violations.alarms(&self.state.policy, now_ns));
         status.alarms.extend(self.unbound());
+        status.alarms.extend(self.volume_alarms());
         status
     }
 
@@ -46,6 +48,26 @@ impl Core {
                 thousands(left_out)
             )
         })
+    }
+
+    /// Rights that carried much more than usual today or yesterday.
+    fn volume_alarms(&self) -> Vec<String> {
+        const SHOWN_MAX: usize = 10;
+        let today = day_of(crate::core::now_ns());
+        let names = self.segment_names();
+        let recent = self.volume.loud().filter(|loud| loud.day + 1 >= today);
+        let words = recent.take(SHOWN_MAX).map(|loud| {
+            let name = names.get(loud.tuple.segment.index()).map_or("?", String::as_str);
+            let way = if loud.from_client { "client" } else { "server" };
+            format!(
+                "segment {name}: {} carried {} bytes from its {way} within a day, usual are {}; find out what, or put the rule's devices \
+                 into monitor and look",
+                loud.tuple,
+                thousands(loud.bytes),
+                thousands(loud.usual)
+            )
+        });
+        words.collect()
     }
 
     fn control_status(&self) -> ControlStatus {

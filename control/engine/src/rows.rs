@@ -155,7 +155,7 @@ pub(crate) fn mac(value: &Value) -> Option<MacAddress> {
 }
 
 /// An IP address, or six to nine bytes in hexadecimal: MAC and, for SNAP, OUI.
-fn network_text(network: Network) -> String {
+pub(crate) fn network_text(network: Network) -> String {
     match network {
         Network::Ip(address) => address.to_string(),
         Network::Link { mac, oui } => {
@@ -165,7 +165,7 @@ fn network_text(network: Network) -> String {
     }
 }
 
-fn network(text: &str) -> Option<Network> {
+pub(crate) fn network(text: &str) -> Option<Network> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(Network::Ip(address));
     }

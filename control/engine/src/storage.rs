@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
-use loadlock_store::{Cursor, EvidenceRow, NewVersion, Store, StoreError, Version, VersionNumber};
+use loadlock_store::{
+    Answer, Cursor, EvidenceRow, NewAnswer, NewVersion, Store, StoreError, Version, VersionNumber,
+};
 
 use crate::error::EngineError;
 
@@ -23,6 +25,7 @@ pub(crate) struct Saved {
 
 enum Request {
     Save(Batch),
+    Answer(NewAnswer, Sender<Result<u64, StoreError>>),
     Append(NewVersion, Sender<Result<VersionNumber, StoreError>>),
 }
 
@@ -35,6 +38,7 @@ pub(crate) struct Storage {
     pub latest: Option<Version>,
     pub damaged: Vec<VersionNumber>,
     pub evidence: Vec<EvidenceRow>,
+    pub answers: Vec<Answer>,
     pub cursors: Vec<Cursor>,
 }
 
@@ -47,6 +51,7 @@ impl Storage {
             None => (None, Vec::new()),
         };
         let evidence = store.load_evidence()?;
+        let answers = store.answers()?;
         let cursors = store.cursors()?;
         let (requests, inbox) = unbounded();
         let (done, saved) = unbounded();
@@ -62,6 +67,7 @@ impl Storage {
             latest,
             damaged,
             evidence,
+            answers,
             cursors,
         })
     }
@@ -83,8 +89,20 @@ impl Storage {
 
     /// Appends a version and waits until it is on disk.
     pub fn append(&self, version: NewVersion) -> Result<VersionNumber, StoreError> {
+        self.wait(|reply| Request::Append(version, reply))
+    }
+
+    /// Appends what somebody said and waits until it is on disk.
+    pub fn append_answer(&self, answer: NewAnswer) -> Result<u64, StoreError> {
+        self.wait(|reply| Request::Answer(answer, reply))
+    }
+
+    fn wait<T>(
+        &self,
+        request: impl FnOnce(Sender<Result<T, StoreError>>) -> Request,
+    ) -> Result<T, StoreError> {
         let (reply, answer) = bounded(1);
-        self.send(Request::Append(version, reply));
+        self.send(request(reply));
         answer.recv().unwrap_or_else(|_| {
             Err(StoreError::Io {
                 what: "reach the thread that writes",
@@ -120,6 +138,10 @@ fn work(mut store: Store, inbox: &Receiver<Request>, done: &Sender<Saved>) {
                 if done.send(Saved { cursors, result }).is_err() {
                     return;
                 }
+            }
+            Request::Answer(answer, reply) => {
+                // Nobody waits only if the core has died.
+                let _ = reply.send(store.append_answer(&answer));
             }
             Request::Append(version, reply) => {
                 if reply.send(store.append_version(&version)).is_err() {

@@ -73,7 +73,10 @@ pub fn evaluate_capture(options: &CaptureOptions) -> Result<Report, EvaluateErro
         remarks.push(format!("{} packets with other labels are in no figure", loadlock.ignored));
     }
     remarks.push("nobody answers questions: what is held or waits is blocked".to_owned());
-    let figures = [loadlock, record_all, fixed].map(|judged| judged.figures());
+    let [loadlock, record_all, fixed] =
+        [loadlock, record_all, fixed].map(|judged| judged.figures());
+    // Nobody answers anyway.
+    let figures = [loadlock, record_all, fixed, loadlock, Figures::unknown()];
     Ok(Report::of_capture(options.capture.display().to_string(), figures, remarks))
 }
 
@@ -177,6 +180,7 @@ impl Judged {
             attack_tuples_admitted: self.attack_tuples.len() as f64,
             benign_blocks_per_100_devices_week: if self.blocked == 0 { 0.0 } else { per_week },
             connection_recall: 1.0 - blocked_share,
+            first_policy_recall: 1.0 - blocked_share,
             benign_connections: self.benign as f64,
             benign_blocked: self.blocked as f64,
             benign_blocked_share: blocked_share,

@@ -19,6 +19,7 @@ mod person;
 mod plots;
 mod report;
 mod site;
+mod tally;
 mod truth;
 
 pub use capture::{CaptureOptions, evaluate_capture};

@@ -13,6 +13,12 @@ pub struct Row {
     /// Everything that was seen in thirty days.
     #[serde(rename = "fixed-30-days")]
     pub fixed_30_days: f64,
+    /// Loadlock, and nobody answers a question.
+    #[serde(rename = "loadlock-nobody")]
+    pub nobody: f64,
+    /// Loadlock, and somebody who says yes to everything.
+    #[serde(rename = "loadlock-yes")]
+    pub yes: f64,
 }
 
 /// The figures of one contestant in one run.
@@ -28,8 +34,10 @@ pub struct Figures {
     pub rule_precision: f64,
     /// Questions to a person, per device.
     pub cards_per_device: f64,
-    /// Share of benign conversations after learning that its first policy permits.
+    /// Share of benign conversations after learning that were forwarded.
     pub connection_recall: f64,
+    /// The same, had nobody changed the first policy or announced a window.
+    pub first_policy_recall: f64,
     /// Benign conversations while it enforced.
     pub benign_connections: f64,
     /// Those blocked.
@@ -38,6 +46,10 @@ pub struct Figures {
     pub benign_blocked_share: f64,
     /// Conversations of attacks after the learning time that were forwarded.
     pub attack_connections_forwarded: f64,
+    /// Rights that attacks used, and whose volume was an alarm.
+    pub loud_attacks: f64,
+    /// Those of benign work.
+    pub loud_benign: f64,
     /// Share of permitted tuples that nobody used while it enforced.
     pub permitted_never_used_share: f64,
     /// Rules.
@@ -61,10 +73,13 @@ impl Figures {
             rule_precision: none,
             cards_per_device: none,
             connection_recall: none,
+            first_policy_recall: none,
             benign_connections: none,
             benign_blocked: none,
             benign_blocked_share: none,
             attack_connections_forwarded: none,
+            loud_attacks: none,
+            loud_benign: none,
             permitted_never_used_share: none,
             rules: none,
             summary_lines: none,
@@ -78,17 +93,20 @@ impl Figures {
 type Reading = fn(&Figures) -> f64;
 
 /// Every figure: its key, whether less is better, and how it is read.
-pub(crate) const FIGURES: [(&str, bool, Reading); 15] = [
+pub(crate) const FIGURES: [(&str, bool, Reading); 18] = [
     ("attack_tuples_admitted", true, |f| f.attack_tuples_admitted),
     ("benign_blocks_per_100_devices_week", true, |f| f.benign_blocks_per_100_devices_week),
     ("rule_recall", false, |f| f.rule_recall),
     ("rule_precision", false, |f| f.rule_precision),
     ("cards_per_device", true, |f| f.cards_per_device),
     ("connection_recall", false, |f| f.connection_recall),
+    ("first_policy_recall", false, |f| f.first_policy_recall),
     ("benign_connections", false, |f| f.benign_connections),
     ("benign_blocked", true, |f| f.benign_blocked),
     ("benign_blocked_share", true, |f| f.benign_blocked_share),
     ("attack_connections_forwarded", true, |f| f.attack_connections_forwarded),
+    ("loud_attacks", false, |f| f.loud_attacks),
+    ("loud_benign", true, |f| f.loud_benign),
     ("permitted_never_used_share", true, |f| f.permitted_never_used_share),
     ("rules", true, |f| f.rules),
     ("summary_lines", true, |f| f.summary_lines),
@@ -97,21 +115,22 @@ pub(crate) const FIGURES: [(&str, bool, Reading); 15] = [
 ];
 
 /// The contestants' names, Loadlock first.
-pub const CONTESTANTS: [&str; 3] = ["loadlock", "record-all", "fixed-30-days"];
+pub const CONTESTANTS: [&str; 5] =
+    ["loadlock", "record-all", "fixed-30-days", "loadlock-nobody", "loadlock-yes"];
 
 impl Row {
-    pub(crate) fn of(values: [f64; 3]) -> Self {
-        let [loadlock, record_all, fixed_30_days] = values;
-        Self { loadlock, record_all, fixed_30_days }
+    pub(crate) fn of(values: [f64; 5]) -> Self {
+        let [loadlock, record_all, fixed_30_days, nobody, yes] = values;
+        Self { loadlock, record_all, fixed_30_days, nobody, yes }
     }
 
-    pub(crate) fn values(&self) -> [f64; 3] {
-        [self.loadlock, self.record_all, self.fixed_30_days]
+    pub(crate) fn values(&self) -> [f64; 5] {
+        [self.loadlock, self.record_all, self.fixed_30_days, self.nobody, self.yes]
     }
 }
 
 /// The mean of every figure over runs, and its worst.
-pub(crate) fn summarise(runs: &[[Figures; 3]]) -> Vec<(&'static str, Row, Row)> {
+pub(crate) fn summarise(runs: &[[Figures; 5]]) -> Vec<(&'static str, Row, Row)> {
     let figures = FIGURES.iter();
     figures
         .map(|(name, less_is_better, read)| {
@@ -121,7 +140,7 @@ pub(crate) fn summarise(runs: &[[Figures; 3]]) -> Vec<(&'static str, Row, Row)> 
                 true => of(at).fold(f64::MIN, f64::max),
                 false => of(at).fold(f64::MAX, f64::min),
             };
-            (*name, Row::of([0, 1, 2].map(mean)), Row::of([0, 1, 2].map(worst)))
+            (*name, Row::of([0, 1, 2, 3, 4].map(mean)), Row::of([0, 1, 2, 3, 4].map(worst)))
         })
         .collect()
 }

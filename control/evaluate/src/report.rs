@@ -60,7 +60,7 @@ pub fn evaluate_scenario(options: &ScenarioOptions) -> Result<Report, EvaluateEr
     let runs: Result<Vec<SiteRun>, EvaluateError> =
         seeds.iter().map(|seed| run_site(&site, *seed)).collect();
     let runs = runs?;
-    let figures: Vec<[Figures; 3]> = runs.iter().map(|run| run.figures).collect();
+    let figures: Vec<[Figures; 5]> = runs.iter().map(|run| run.figures).collect();
     let with = match options.with.is_empty() {
         true => String::new(),
         false => format!(" with {}", options.with.join(", ")),
@@ -75,7 +75,7 @@ pub fn evaluate_scenario(options: &ScenarioOptions) -> Result<Report, EvaluateEr
 }
 
 impl Report {
-    pub(crate) fn of_capture(subject: String, figures: [Figures; 3], remarks: Vec<String>) -> Self {
+    pub(crate) fn of_capture(subject: String, figures: [Figures; 5], remarks: Vec<String>) -> Self {
         let rows = summarise(&[figures]);
         Self { subject, seeds: Vec::new(), remarks, rows, runs: Vec::new() }
     }
@@ -179,7 +179,7 @@ impl fmt::Display for Report {
         }
         write!(f, "{:<36}", "")?;
         for name in CONTESTANTS {
-            write!(f, " {name:>22}")?;
+            write!(f, " {name:>21}")?;
         }
         writeln!(f)?;
         for (name, mean, worst) in &self.rows {
@@ -189,7 +189,7 @@ impl fmt::Display for Report {
                     true => format!("{} ({})", short(mean), short(worst)),
                     false => short(mean),
                 };
-                write!(f, " {cell:>22}")?;
+                write!(f, " {cell:>21}")?;
             }
             writeln!(f)?;
         }

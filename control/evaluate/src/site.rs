@@ -2,18 +2,22 @@
 
 use loadlock_generate::{Flow, Site};
 use loadlock_learn::{
-    AdmissionSettings, Answers, Decisions, Drift, LearnLimits, Learner, NS_PER_DAY, Outcome, Window,
+    AdmissionSettings, Answers, Decisions, Drift, LearnLimits, Learner, Loud, NS_PER_DAY, Outcome,
+    Proposal, Volume, Window,
 };
 use loadlock_packet::{FlowKey, Side};
 
 use crate::enforced::Enforced;
 use crate::error::EvaluateError;
 use crate::measures::Figures;
-use crate::person::Person;
+use crate::person::{Manner, Person};
+use crate::tally::Tally;
 use crate::truth::{Oracle, day_of, events, key};
 
-/// How often the person looks at what is new.
-const REVIEW_NS: u64 = NS_PER_DAY / 3;
+/// How often the person looks at what is new; and at once, that is within the hour, where several devices of a role are blocked: that
+/// is an alarm.
+const REVIEW_HOURS: u64 = 8;
+const HOUR_NS: u64 = NS_PER_DAY / 24;
 /// The baseline's days.
 const FIXED_DAYS: u32 = 30;
 /// Rounds of questions before enforcing; later ones only repeat.
@@ -37,7 +41,7 @@ pub struct CurvePoint {
 #[derive(Clone, Debug)]
 pub struct SiteRun {
     /// Of each contestant.
-    pub figures: [Figures; 3],
+    pub figures: [Figures; 5],
     /// The learning curve.
     pub curve: Vec<CurvePoint>,
     /// Blocked benign conversations by day of the scenario, of each contestant.
@@ -108,23 +112,32 @@ impl Run<'_> {
                 curve.push(self.curve_point(&learner, day)?);
             }
         }
-        let mut person = Person::new(self.oracle);
+        let mut person = Person::new(self.oracle, Manner::LooksIntoIt);
         let (decisions, first) = self.prepare(&learner, &settings, &mut person)?;
         let recorded = learner.decide(&record_all, &Answers::default());
         let all = self.enforced(&learner, &recorded)?;
         let recorded_longer = longer.decide(&record_all, &Answers::default());
         let all_longer = self.enforced(&longer, &recorded_longer)?;
+        let with = |manner| {
+            let mut person = Person::new(self.oracle, manner);
+            let (decisions, first) = self.prepare(&learner, &settings, &mut person)?;
+            let mut figures = self.of_policy(&first, &decisions, learn_days);
+            self.enforce(&learner, decisions, first, &mut person, &mut figures)?;
+            self.count_cards(&person, &mut figures);
+            Ok::<Figures, EvaluateError>(figures)
+        };
         let mut measured = [
             self.of_policy(&first, &decisions, learn_days),
             self.of_policy(&all, &recorded, learn_days),
             self.of_policy(&all_longer, &recorded_longer, FIXED_DAYS),
+            with(Manner::Nobody)?,
+            with(Manner::SaysYes)?,
         ];
         measured[0].summary_lines = decisions.summaries().len() as f64;
         let blocked = self.enforce(&learner, decisions, first, &mut person, &mut measured[0])?;
         let blocked_all = self.enforce_fixed(&all, learn_days, &mut measured[1]);
         let blocked_longer = self.enforce_fixed(&all_longer, FIXED_DAYS, &mut measured[2]);
-        measured[0].cards = person.cards as f64;
-        measured[0].cards_per_device = person.cards as f64 / self.site.tools() as f64;
+        self.count_cards(&person, &mut measured[0]);
         let (blocked_by_day, blocked_by_class, admitted_by_class) = blocked;
         Ok(SiteRun {
             figures: measured,
@@ -134,6 +147,11 @@ impl Run<'_> {
             blocked_by_class,
             admitted_by_class,
         })
+    }
+
+    fn count_cards(&self, person: &Person<'_>, figures: &mut Figures) {
+        figures.cards = person.cards as f64;
+        figures.cards_per_device = person.cards as f64 / self.site.tools() as f64;
     }
 
     fn enforced(
@@ -236,7 +254,7 @@ impl Run<'_> {
             attack_tuples_admitted,
             rule_recall: found as f64 / needed.max(1) as f64,
             rule_precision: right as f64 / rules.max(1) as f64,
-            connection_recall: permitted as f64 / all.max(1) as f64,
+            first_policy_recall: permitted as f64 / all.max(1) as f64,
             permitted_never_used_share: unused as f64 / rules.max(1) as f64,
             rules: enforced.rules as f64,
             summary_lines: enforced.rules as f64,
@@ -280,15 +298,23 @@ impl Run<'_> {
     ) -> Result<(Vec<u32>, Vec<(String, u64)>, Vec<(String, Vec<String>)>), EvaluateError> {
         let settings = AdmissionSettings::default();
         let start_ns = self.learn_end_ns(self.site.learn_days());
-        let mut review_ns = start_ns + REVIEW_NS;
+        let mut hours = 0;
+        let mut is_new = false;
         let mut drift = Drift::new(DRIFT_TUPLES_MAX);
         let mut tally = Tally::new(self.site);
+        let mut volume = Volume::new(DRIFT_TUPLES_MAX);
+        let mut used_by_attacks = std::collections::BTreeSet::new();
         for flow in self.site.flows(self.seed).filter(|flow| flow.time_ns >= start_ns) {
-            while flow.time_ns >= review_ns {
-                review_ns += REVIEW_NS;
+            while flow.time_ns >= start_ns + (hours + 1) * HOUR_NS {
+                hours += 1;
+                if !is_new {
+                    continue;
+                }
                 let proposals = drift.proposals(&decisions);
+                is_new = hours % REVIEW_HOURS != 0;
+                let urgent = |proposal: &&Proposal| !is_new || proposal.kind.is_urgent();
                 let mut changed = false;
-                for proposal in proposals.iter().take(settings.cards_max) {
+                for proposal in proposals.iter().filter(urgent).take(settings.cards_max) {
                     changed |= person.consider(proposal, &mut drift);
                 }
                 if changed {
@@ -300,12 +326,22 @@ impl Run<'_> {
             let permitted = enforced.permits(&key, opener(&flow));
             let segment = key.tail().segment();
             let is_open = self.windows.iter().any(|window| window.is_open(segment, flow.time_ns));
+            let tuple = loadlock_learn::Tuple::new(&key, opener(&flow));
             if !permitted {
-                drift.note(loadlock_learn::Tuple::new(&key, opener(&flow)), flow.time_ns, 1);
+                is_new = true;
+                drift.note(tuple, flow.time_ns, 1);
+            } else if let Some(usual) = learner.usual_bytes(&tuple) {
+                volume.note(tuple, flow.time_ns, flow.bytes, usual);
+                if flow.is_attack {
+                    used_by_attacks.insert(tuple);
+                }
             }
             tally.count(&flow, permitted || is_open);
         }
         tally.fill(figures, self.site.learn_days());
+        let by_attacks = |loud: &&Loud| used_by_attacks.contains(&loud.tuple);
+        figures.loud_attacks = volume.loud().filter(by_attacks).count() as f64;
+        figures.loud_benign = volume.loud().count() as f64 - figures.loud_attacks;
         let mut admitted = std::collections::BTreeMap::new();
         for flow in self.site.flows(self.seed).filter(|flow| flow.is_attack) {
             let Some(key) = key(&flow) else { continue };
@@ -355,61 +391,4 @@ fn permits(enforced: &Enforced, tuple: &loadlock_learn::Tuple) -> bool {
         ),
     };
     key.is_some_and(|key| enforced.permits(&key, tuple.client_side))
-}
-
-/// Conversations while a policy is enforced.
-struct Tally<'s> {
-    site: &'s Site,
-    benign: u64,
-    blocked: u64,
-    attacks_forwarded: u64,
-    blocked_by_day: Vec<u32>,
-    blocked_of: std::collections::BTreeMap<u16, u64>,
-}
-
-impl<'s> Tally<'s> {
-    fn new(site: &'s Site) -> Self {
-        Self {
-            site,
-            benign: 0,
-            blocked: 0,
-            attacks_forwarded: 0,
-            blocked_by_day: vec![0; site.days() as usize + 1],
-            blocked_of: std::collections::BTreeMap::new(),
-        }
-    }
-
-    fn count(&mut self, flow: &Flow, forwarded: bool) {
-        if flow.is_attack {
-            self.attacks_forwarded += u64::from(forwarded);
-            return;
-        }
-        self.benign += 1;
-        if !forwarded {
-            self.blocked += 1;
-            let day = day_of(self.site, flow.time_ns) as usize;
-            self.blocked_by_day[day] += 1;
-            *self.blocked_of.entry(flow.class).or_default() += 1;
-        }
-    }
-
-    fn fill(&self, figures: &mut Figures, learn_days: u32) {
-        let weeks = f64::from(self.site.days() - learn_days) / 7.0;
-        let hundreds = self.site.tools() as f64 / 100.0;
-        figures.benign_connections = self.benign as f64;
-        figures.benign_blocked = self.blocked as f64;
-        figures.benign_blocked_share = self.blocked as f64 / self.benign.max(1) as f64;
-        figures.benign_blocks_per_100_devices_week = self.blocked as f64 / weeks / hundreds;
-        figures.attack_connections_forwarded = self.attacks_forwarded as f64;
-    }
-
-    fn blocked_by_class(&self, site: &Site) -> Vec<(String, u64)> {
-        let mut classes: Vec<(String, u64)> = self
-            .blocked_of
-            .iter()
-            .map(|(class, count)| (site.class(*class).to_owned(), *count))
-            .collect();
-        classes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        classes
-    }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use loadlock_packet::{Network, SegmentId};
 
+use crate::days::NS_PER_DAY;
 use crate::declared::Declared;
 use crate::key::{Device, Tuple};
 
@@ -48,6 +49,11 @@ pub struct AdmissionSettings {
     pub policy: AdmissionPolicy,
     /// Different days on which a key must have been answered to stand by itself.
     pub days_min: u32,
+    /// Different days that make a habit: of a role, of many servers of one client.
+    pub habit_days_min: u32,
+    /// Sides were found from who talks to whom, as in a capture, and not by ports: then an address on the other side is no sign that
+    /// somebody forges it.
+    pub sides_guessed: bool,
     /// Strict cycles that stand for days.
     pub cycles_min: u32,
     /// Role peers with the same key that stand for days.
@@ -69,6 +75,8 @@ impl Default for AdmissionSettings {
         Self {
             policy: AdmissionPolicy::Evidence,
             days_min: 2,
+            habit_days_min: 2,
+            sides_guessed: false,
             cycles_min: 5,
             peers_min: 2,
             unused_addresses_max: 8,
@@ -81,6 +89,15 @@ impl Default for AdmissionSettings {
 }
 
 impl AdmissionSettings {
+    /// For learning that is over after this time, with nobody to ask. In eight days a weekly job isn't seen twice: that something was
+    /// seen on one day only doesn't speak against it then, and what was answered, and isn't suspicious, is admitted.
+    #[must_use]
+    pub fn for_learning_of(learn_ns: u64) -> Self {
+        let settings = Self::default();
+        let days_min = if learn_ns <= 8 * NS_PER_DAY { 1 } else { settings.days_min };
+        Self { days_min, ..settings }
+    }
+
     /// Everything seen is admitted.
     #[must_use]
     pub fn record_all() -> Self {

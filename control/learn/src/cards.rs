@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use loadlock_packet::{Kind, Network};
 
-use crate::decide::{Candidate, Decisions, Hold, Outcome};
+use crate::candidate::{Candidate, Decisions, Hold, Outcome};
 use crate::explain::hold_words;
 use crate::extend::for_member;
 use crate::key::{Device, Tuple};

@@ -36,6 +36,45 @@ impl Management {
     }
 }
 
+/// True for ports that are a service's by themselves: the system ports, and those registered or customary on plant floors and wards
+/// (IANA's registry of service names; SEMI E37 for 5000 and up). No more than a hint of who is the server, where nothing better is known.
+pub(crate) fn is_known_service(port: u16) -> bool {
+    matches!(
+        port,
+        ..1024
+            | 1089..=1091
+            | 1433
+            | 1521
+            | 1883
+            | 2222
+            | 2404
+            | 2575
+            | 2761
+            | 2762
+            | 3306
+            | 3389
+            | 4840
+            | 4843
+            | 5000..=5020
+            | 5060
+            | 5432
+            | 5900..=5906
+            | 5985
+            | 5986
+            | 8000
+            | 8080
+            | 8443
+            | 8883
+            | 9600
+            | 11112
+            | 18245
+            | 20000
+            | 34962..=34964
+            | 44818
+            | 47808
+    )
+}
+
 /// The class of a service, if it has one.
 #[must_use]
 pub fn management(kind: Kind, port: u16) -> Option<Management> {

@@ -1,145 +1,18 @@
 //! Admission: of every candidate, whether it becomes a rule, and why.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use loadlock_packet::{Kind, MacAddress, Network, Side};
 
 use crate::admission::{AdmissionPolicy, AdmissionSettings, Answers};
+use crate::candidate::{Candidate, Decisions, Grounds, Hold, Outcome, is_undetermined};
 use crate::classes::{Management, management};
-use crate::evidence::Evidence;
 use crate::extend::widen_ranges;
-use crate::key::{Device, Tuple};
+use crate::key::Tuple;
 use crate::ledger::{Fact, Ledger};
 use crate::negotiated::{self, Negotiated};
 use crate::roles::Roles;
-use crate::suspicion::{Conviction, Suspicion};
-
-/// What becomes of a candidate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Outcome {
-    /// It is a rule.
-    Admitted,
-    /// It has what it needs, or will, but only a person may admit it.
-    Held,
-    /// Evidence is missing.
-    Waiting,
-    /// Its source was convicted.
-    Withdrawn,
-}
-
-/// Why a candidate is held for a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Hold {
-    /// A way of managing machines, across zones.
-    Management(Management),
-    /// Its source's first contacts are failing at the moment.
-    Suspicion,
-    /// Another station than the address's own.
-    Identity(MacAddress),
-    /// One client's thin contacts with many servers of one service.
-    FanOut {
-        /// How many servers.
-        servers: usize,
-    },
-    /// Few of a role use this server, and nobody else does.
-    RareServer {
-        /// How many of the role use it.
-        users: usize,
-        /// How many the role has.
-        role: usize,
-    },
-    /// Convicted sources used this server before anybody else did, and are the most of its users.
-    ConvictedFirst {
-        /// How many convicted sources.
-        sources: usize,
-    },
-    /// A person refused it.
-    Declined,
-}
-
-/// What speaks for a candidate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Grounds {
-    /// Different days.
-    pub days: u32,
-    /// Strict period in seconds.
-    pub period_s: Option<u32>,
-    /// Role peers with the same.
-    pub peers: usize,
-    /// A supplier declares it.
-    pub declared: bool,
-    /// A person approved it.
-    pub approved: bool,
-    /// Everything is admitted that is seen.
-    pub recorded: bool,
-    /// Most of its role does it, on several days each; the device itself wasn't seen to.
-    pub by_role: bool,
-}
-
-/// A tuple with its evidence and what was decided.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Candidate {
-    /// What it is about.
-    pub tuple: Tuple,
-    /// What was seen; `None` if only its role was.
-    pub evidence: Option<Evidence>,
-    /// Answered, or of a kind that needs no answer.
-    pub is_sound: bool,
-    /// The decision.
-    pub outcome: Outcome,
-    /// What speaks for it.
-    pub grounds: Grounds,
-    /// What keeps it from being admitted without a person.
-    pub hold: Option<Hold>,
-    /// Role of the client, and of the server.
-    pub roles: [Option<u16>; 2],
-    /// The range that covers it, as an index of [`Decisions::ranges`].
-    pub range: Option<u16>,
-}
-
-/// A range of ports that a parent service hands out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PortRange {
-    /// The parent's port.
-    pub parent: u16,
-    /// First and last port.
-    pub ports: (u16, u16),
-    /// Different ports of it that were seen.
-    pub seen: usize,
-    /// The server of the parent.
-    pub server: Network,
-    /// The server connects, as with active FTP.
-    pub reversed: bool,
-    /// Clients and servers of the range; the service is the first port.
-    pub tuples: Vec<Tuple>,
-}
-
-impl PortRange {
-    /// Ports that the range permits beyond those seen.
-    #[must_use]
-    pub fn excess(&self) -> usize {
-        usize::from(self.ports.1 - self.ports.0) + 1 - self.seen
-    }
-}
-
-/// Everything that was decided at one moment.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Decisions {
-    /// In the order of their tuples.
-    pub candidates: Vec<Candidate>,
-    /// Convicted sources, in the order of their devices.
-    pub convictions: Vec<Conviction>,
-    /// Ranges of negotiated ports.
-    pub ranges: Vec<PortRange>,
-    /// Devices, in the order in which roles know them.
-    pub devices: Vec<Device>,
-    /// Which devices are alike.
-    pub roles: Roles,
-    /// Addresses that a second station claimed.
-    pub claimed: BTreeMap<Device, MacAddress>,
-    /// First and last moment of the evidence.
-    pub span_ns: Option<(u64, u64)>,
-}
+use crate::suspicion::Suspicion;
 
 /// One end's address, the service, and the side that asks.
 pub(super) type Ends = (Network, Kind, u16, Side);
@@ -178,19 +51,23 @@ pub(crate) fn decide(
     answers: &Answers,
 ) -> Decisions {
     if settings.policy == AdmissionPolicy::RecordAll {
-        return record_all(ledger);
+        return record_all(ledger, answers);
     }
     let suspicion = Suspicion::weigh(ledger, settings, &answers.cleared);
     let standing: Vec<bool> = ledger
         .facts
         .iter()
-        .map(|fact| fact.is_sound() && !suspicion.taints(fact) && !suspicion.clouds(fact))
+        .map(|fact| {
+            // What a person approved stands for others too, whoever brought it in.
+            let approved = answers.approved.contains(&fact.tuple);
+            fact.is_sound() && (approved || !suspicion.taints(fact) && !suspicion.clouds(fact))
+        })
         .collect();
     // What a convicted device does as others do still tells what it is.
     let others: HashSet<Ends> = standing_facts(ledger, &standing).map(Fact::service_of).collect();
     let counts = |at: usize| standing[at] || others.contains(&ledger.facts[at].service_of());
     let roles = Roles::find(ledger, |at| !counts(at), &answers.roles);
-    let groups = Groups::of(ledger, &standing, &roles, settings.days_min);
+    let groups = Groups::of(ledger, &standing, &roles, settings.habit_days_min);
     let mut judge = Judge {
         ledger,
         settings,
@@ -212,8 +89,8 @@ fn standing_facts<'l>(ledger: &'l Ledger, standing: &'l [bool]) -> impl Iterator
     ledger.facts.iter().zip(standing).filter(|(_, standing)| **standing).map(|(fact, _)| fact)
 }
 
-/// Every fact is a rule.
-fn record_all(ledger: &Ledger) -> Decisions {
+/// Every fact is a rule, but for what a person refused; and what a person approved.
+fn record_all(ledger: &Ledger, answers: &Answers) -> Decisions {
     let grounds = Grounds { recorded: true, ..Grounds::default() };
     let candidate = |fact: &Fact| Candidate {
         tuple: fact.tuple,
@@ -225,8 +102,17 @@ fn record_all(ledger: &Ledger) -> Decisions {
         roles: [None; 2],
         range: None,
     };
+    let answered = |candidate: Candidate| match answers.declined.contains(&candidate.tuple) {
+        true => Candidate { outcome: Outcome::Held, hold: Some(Hold::Declined), ..candidate },
+        false => candidate,
+    };
+    let mut candidates: Vec<Candidate> = ledger.facts.iter().map(candidate).map(answered).collect();
+    let known: HashSet<Tuple> = candidates.iter().map(|candidate| candidate.tuple).collect();
+    let approved = answers.approved.iter().filter(|tuple| !known.contains(tuple));
+    candidates.extend(approved.map(|tuple| Candidate::approved(*tuple)));
+    candidates.sort_by_key(|candidate| candidate.tuple);
     Decisions {
-        candidates: ledger.facts.iter().map(candidate).collect(),
+        candidates,
         devices: ledger.devices.clone(),
         span_ns: ledger.span_ns(),
         ..Decisions::default()
@@ -234,7 +120,7 @@ fn record_all(ledger: &Ledger) -> Decisions {
 }
 
 impl Groups {
-    fn of(ledger: &Ledger, standing: &[bool], roles: &Roles, days_min: u32) -> Self {
+    fn of(ledger: &Ledger, standing: &[bool], roles: &Roles, habit_days_min: u32) -> Self {
         let mut groups = Self {
             by_service: HashMap::new(),
             by_question: HashMap::new(),
@@ -246,7 +132,7 @@ impl Groups {
             groups.by_service.entry(fact.service_of()).or_default().push(at);
             groups.by_question.entry(fact.question_of()).or_default().push(at);
             groups.clients.entry(fact.tuple.server).or_default().insert(fact.tuple.client);
-            let several = usize::from(fact.evidence.days.count() >= days_min);
+            let several = usize::from(fact.evidence.days.count() >= habit_days_min);
             if let Some(role) = roles.of(fact.client) {
                 let users = groups.users.entry((fact.service_of(), role)).or_default();
                 users[0] += 1;
@@ -320,17 +206,16 @@ impl Judge<'_> {
         let extended = self.extend_to_roles(&mut candidates);
         candidates.extend(extended);
         candidates.sort_by_key(|candidate| candidate.tuple);
+        let extended = self.extend_groups(&mut candidates);
+        candidates.extend(extended);
+        candidates.sort_by_key(|candidate| candidate.tuple);
         self.add_approved(&mut candidates);
         let mut ranges = ranges;
         widen_ranges(&mut ranges, &candidates);
         self.follow_moves(&mut candidates, &mut ranges);
         let claimed = (0u32..)
             .zip(&self.ledger.facts)
-            .filter_map(|(_, fact)| {
-                let mac = self.ledger.foreign_station(fact)?;
-                let device = fact.tuple.client_device();
-                (!self.answers.stations.contains(&device)).then_some((device, mac))
-            })
+            .filter_map(|(_, fact)| Some((fact.tuple.client_device(), self.foreign_station(fact)?)))
             .collect();
         Decisions {
             candidates,
@@ -370,6 +255,7 @@ impl Judge<'_> {
     }
 
     fn outcome(&self, at: u32, fact: &Fact, grounds: &Grounds) -> (Outcome, Option<Hold>) {
+        let evidence = &fact.evidence;
         if grounds.approved {
             return (Outcome::Admitted, None);
         }
@@ -385,7 +271,8 @@ impl Judge<'_> {
             return (Outcome::Admitted, None);
         }
         let stands = if fact.is_sound() {
-            let days = grounds.days >= self.settings.days_min;
+            let days =
+                grounds.days >= self.settings.days_min && !is_undetermined(&fact.tuple, evidence);
             days || enough_peers || grounds.period_s.is_some()
         } else {
             self.is_sound_datagram(fact, grounds)
@@ -412,9 +299,7 @@ impl Judge<'_> {
         if self.suspicion.clouds(fact) && grounds.peers < self.settings.peers_min {
             return Some(Hold::Suspicion);
         }
-        if let Some(mac) = self.ledger.foreign_station(fact)
-            && !self.answers.stations.contains(&fact.tuple.client_device())
-        {
+        if let Some(mac) = self.foreign_station(fact) {
             return Some(Hold::Identity(mac));
         }
         if let Some(class) = self.class(fact) {
@@ -427,6 +312,13 @@ impl Judge<'_> {
             return Some(Hold::FanOut { servers: *servers });
         }
         self.rare_server(fact)
+    }
+
+    /// The other station that spoke for the client, unless a person knows of it.
+    fn foreign_station(&self, fact: &Fact) -> Option<MacAddress> {
+        let confirmed = self.answers.stations.contains(&fact.tuple.client_device());
+        let found = self.ledger.foreign_station(fact, self.settings.sides_guessed);
+        found.filter(|_| !confirmed)
     }
 
     /// The class of a service that only a person may admit across zones. File and database services are in order when they are the
@@ -466,7 +358,7 @@ impl Judge<'_> {
     /// Role peers with the same: of the client, asking the same server; of the server, asked by the same client on several days.
     fn peers(&self, at: u32, fact: &Fact) -> usize {
         let counts = self.standing[at as usize];
-        let several = counts && fact.evidence.days.count() >= self.settings.days_min;
+        let several = counts && fact.evidence.days.count() >= self.settings.habit_days_min;
         let clients = self.roles.of(fact.client).and_then(|role| {
             let users = self.groups.users.get(&(fact.service_of(), role))?;
             Some(users[0] - usize::from(counts))
@@ -476,20 +368,5 @@ impl Judge<'_> {
             Some(asked - usize::from(several))
         });
         clients.unwrap_or(0).max(servers.unwrap_or(0))
-    }
-}
-
-impl Decisions {
-    /// True if a tuple is admitted, by itself or by a range.
-    #[must_use]
-    pub fn admits(&self, tuple: &Tuple) -> bool {
-        let at = self.candidates.binary_search_by_key(tuple, |candidate| candidate.tuple);
-        at.is_ok_and(|at| self.candidates[at].outcome == Outcome::Admitted)
-            || self.ranges.iter().any(|range| {
-                let of_range = Tuple { service: range.ports.0, ..*tuple };
-                tuple.kind == Kind::Tcp
-                    && (range.ports.0..=range.ports.1).contains(&tuple.service)
-                    && range.tuples.binary_search(&of_range).is_ok()
-            })
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use loadlock_packet::{Kind, Network};
 
-use crate::decide::{Candidate, Outcome};
+use crate::candidate::{Candidate, Outcome};
 use crate::key::Tuple;
 
 /// One declared need of a device.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use loadlock_exchange::{Event, EventKind};
 use loadlock_packet::{Kind, Network};
 
+use crate::candidate::{Candidate, Decisions, Outcome};
 use crate::days::{Days, NS_PER_DAY, day_of};
-use crate::decide::{Candidate, Decisions, Outcome};
 use crate::key::{Device, Tuple, is_possible};
 
 /// Conversations that no rule permits, since learning ended. Bounded; 64 bytes or so each.
@@ -41,6 +41,14 @@ pub enum ProposalKind {
     NewDevice,
     /// One device does something new, again and again.
     Incident,
+}
+
+impl ProposalKind {
+    /// True where several devices are blocked at once: a person should look at it within the hour.
+    #[must_use]
+    pub fn is_urgent(self) -> bool {
+        matches!(self, Self::Move | Self::RollOut)
+    }
 }
 
 /// A change, as one question to a person.
@@ -146,11 +154,17 @@ impl Drift {
             };
             groups.entry((ends, tuple.kind, tuple.service)).or_default().push(*tuple);
         }
+        let asked = decisions.services_of_roles();
         let mut proposals: Vec<Proposal> = groups
             .into_values()
             .map(|mut tuples| {
                 tuples.sort_unstable();
-                proposal(tuples, decisions, &role)
+                // Where others of the role may already, the question is about the role, and asked once.
+                let others = tuples.first().and_then(|tuple| {
+                    let service = (tuple.server, tuple.kind, tuple.service);
+                    asked.get(&role(&tuple.client_device())?)?.get(&service).copied()
+                });
+                proposal(tuples, others.unwrap_or(0), decisions, &role)
             })
             .collect();
         proposals.extend(self.new_devices(decisions, &scanners));
@@ -236,7 +250,7 @@ impl Drift {
             let best = asked.iter().map(|(role, services)| {
                 let like = tuples
                     .iter()
-                    .filter(|tuple| services.contains(&(tuple.server, tuple.kind, tuple.service)));
+                    .filter(|tuple| several(services, &(tuple.server, tuple.kind, tuple.service)));
                 (like.count(), std::cmp::Reverse(*role))
             });
             let Some((like, std::cmp::Reverse(role))) = best.max() else { continue };
@@ -244,7 +258,8 @@ impl Drift {
                 continue;
             }
             let mut tuples: Vec<Tuple> = asked[&role]
-                .iter()
+                .keys()
+                .filter(|service| several(&asked[&role], service))
                 .map(|(server, kind, service)| Tuple {
                     segment: device.segment,
                     vlans: device.vlans,
@@ -270,11 +285,12 @@ impl Drift {
 /// A roll-out reaches every device of a role sooner or later: the question is about all of them.
 fn proposal(
     tuples: Vec<Tuple>,
+    others: usize,
     decisions: &Decisions,
     role: &impl Fn(&Device) -> Option<usize>,
 ) -> Proposal {
     let words = tuples.first().map(Tuple::to_string).unwrap_or_default();
-    let several = tuples.len() >= ROLL_OUT_MIN;
+    let several = tuples.len() + others >= ROLL_OUT_MIN;
     let example = tuples.first().copied().filter(|_| several);
     let ends = example.map(|tuple| (role(&tuple.client_device()), role(&tuple.server_device())));
     let (Some(example), Some(ends)) = (example, ends) else {
@@ -291,7 +307,7 @@ fn proposal(
         }
     };
     let words = format!(
-        "{words} and {} more of {}: a roll-out?",
+        "{words} and {} more of {} ({others} may already): a roll-out?",
         tuples.len() - 1,
         decisions.roles.name(role)
     );
@@ -303,12 +319,17 @@ fn proposal(
     Proposal { kind: ProposalKind::RollOut, words, tuples, moved: None }
 }
 
+/// Services by server, kind and port, and how many devices may use each.
+type Services = BTreeMap<(Network, Kind, u16), usize>;
+
+fn several(services: &Services, service: &(Network, Kind, u16)) -> bool {
+    services.get(service).is_some_and(|users| *users > 1)
+}
+
 impl Decisions {
-    /// What each role asks, of whom: admitted, and from several devices.
-    fn services_of_roles(
-        &self,
-    ) -> BTreeMap<usize, std::collections::BTreeSet<(Network, Kind, u16)>> {
-        let mut services: BTreeMap<usize, BTreeMap<_, usize>> = BTreeMap::new();
+    /// What each role asks, of whom, and how many of it may.
+    fn services_of_roles(&self) -> BTreeMap<usize, Services> {
+        let mut services: BTreeMap<usize, Services> = BTreeMap::new();
         for candidate in &self.candidates {
             let [client, _] = candidate.roles;
             if let Some(role) = client.filter(|_| candidate.outcome == Outcome::Admitted) {
@@ -317,11 +338,7 @@ impl Decisions {
                 *services.entry(role.into()).or_default().entry(service).or_default() += 1;
             }
         }
-        let several = |(service, users): (_, usize)| (users > 1).then_some(service);
         services
-            .into_iter()
-            .map(|(role, services)| (role, services.into_iter().filter_map(several).collect()))
-            .collect()
     }
 
     /// Rights that weren't used for three of their own longest pauses, and at least 35 days.

@@ -3,7 +3,7 @@
 use loadlock_packet::Side;
 
 use crate::admission::AdmissionSettings;
-use crate::decide::{Candidate, Decisions, Hold, Outcome};
+use crate::candidate::{Candidate, Decisions, Hold, Outcome};
 use crate::evidence::Evidence;
 use crate::key::{Device, Tuple};
 use crate::suspicion::{Charge, Conviction};
@@ -65,8 +65,10 @@ pub(crate) fn ground_words(candidate: &Candidate) -> &'static str {
         "on several days"
     } else if grounds.peers >= 2 {
         "role peers do the same"
-    } else {
+    } else if grounds.period_s.is_some() {
         "strictly periodic"
+    } else {
+        "answered, in a learning time of a week at most"
     }
 }
 
@@ -154,8 +156,8 @@ impl Decisions {
         }
         if grounds.by_role {
             reasons.push(format!(
-                "{} devices of its role do it, each on at least {} days",
-                grounds.peers, settings.days_min
+                "{} devices of its role, or of its network and vendor, do it",
+                grounds.peers
             ));
         }
         if let Some(range) = candidate.range.and_then(|range| self.ranges.get(usize::from(range))) {
@@ -172,6 +174,12 @@ impl Decisions {
         }
         if !candidate.is_sound {
             reasons.push("it was never answered".to_owned());
+        }
+        if candidate.is_undetermined() {
+            reasons.push(
+                "it was met running, between two ports of no known service: who opens it isn't known"
+                    .to_owned(),
+            );
         }
         reasons
     }

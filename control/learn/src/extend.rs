@@ -1,12 +1,17 @@
 //! What is admitted beyond single evidence: ranges of negotiated ports, a role's habits, a person's answers, hosts that moved.
 
 use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
 
 use loadlock_packet::{Kind, Network};
 
-use crate::decide::{Candidate, Grounds, Judge, Outcome, PortRange};
+use crate::candidate::{Candidate, Grounds, Outcome, PortRange};
+use crate::decide::Judge;
 use crate::key::{Device, Tuple};
 use crate::negotiated::Negotiated;
+
+/// Segment, VLANs and side with the network in place of the address; whether by MAC address; vendor.
+type Likeness = (Device, bool, [u8; 3]);
 
 impl Judge<'_> {
     /// Turns ranges into candidates' coverage: what a range covers is admitted with it, if the parent is.
@@ -117,11 +122,78 @@ impl Judge<'_> {
             let mut days = crate::days::Days::default();
             users.iter().for_each(|at| days.join(days_of(at)));
             return users.len() >= self.settings.peers_min
-                && days.count() >= self.settings.days_min;
+                && days.count() >= self.settings.habit_days_min;
         }
         let several =
-            users.iter().filter(|at| days_of(at).count() >= self.settings.days_min).count();
+            users.iter().filter(|at| days_of(at).count() >= self.settings.habit_days_min).count();
         several >= ASKED_MIN && several as f64 >= members as f64 * self.settings.role_share
+    }
+
+    /// What two devices of a network say to a group, the others of their vendor there may say too: discovery, announcements. It
+    /// reaches nobody who isn't listening for it.
+    pub(super) fn extend_groups(&self, candidates: &mut [Candidate]) -> Vec<Candidate> {
+        let ledger = self.ledger;
+        // Devices that speak for themselves, by what makes them alike here.
+        let mut alike: BTreeMap<Likeness, Vec<Device>> = BTreeMap::new();
+        let speaks =
+            |at: &usize| ledger.as_client[*at].iter().any(|at| self.standing[*at as usize]);
+        for at in (0..ledger.devices.len()).filter(speaks) {
+            if let Some(likeness) = self.likeness(ledger.devices[at]) {
+                alike.entry(likeness).or_default().push(ledger.devices[at]);
+            }
+        }
+        let mut users: BTreeMap<(Likeness, Network, Kind, u16), Vec<usize>> = BTreeMap::new();
+        for (at, fact) in ledger.facts.iter().enumerate() {
+            let tuple = &fact.tuple;
+            let known = candidates.binary_search_by_key(tuple, |candidate| candidate.tuple);
+            let Ok(known) = known else { continue };
+            let fits = fact.is_group && self.standing[at] && candidates[known].hold.is_none();
+            if let Some(likeness) = fits.then(|| self.likeness(tuple.client_device())).flatten() {
+                users
+                    .entry((likeness, tuple.server, tuple.kind, tuple.service))
+                    .or_default()
+                    .push(known);
+            }
+        }
+        let mut extended = BTreeMap::new();
+        for ((likeness, ..), known) in users {
+            if known.len() < self.settings.peers_min {
+                continue;
+            }
+            for at in &known {
+                if candidates[*at].outcome == Outcome::Waiting {
+                    candidates[*at].outcome = Outcome::Admitted;
+                    candidates[*at].grounds.peers = known.len() - 1;
+                }
+            }
+            let example = candidates[known[0]].tuple;
+            for device in &alike[&likeness] {
+                let tuple = for_member(example, *device, true);
+                let is_known = candidates.binary_search_by_key(&tuple, |found| found.tuple).is_ok();
+                if !is_known && !self.answers.declined.contains(&tuple) {
+                    extended.insert(tuple, self.by_role(tuple, known.len()));
+                }
+            }
+        }
+        extended.into_values().collect()
+    }
+
+    /// The network and the vendor of a device on a segment; nothing for addresses that several share.
+    fn likeness(&self, device: Device) -> Option<Likeness> {
+        let station = self.ledger.station(&device)?;
+        let network = match device.network {
+            Network::Ip(IpAddr::V4(address)) if !address.is_unspecified() => {
+                IpAddr::from((u32::from(address) & 0xffff_ff00).to_be_bytes())
+            }
+            Network::Ip(IpAddr::V6(address)) if !address.is_unspecified() => {
+                IpAddr::from((u128::from(address) >> 64 << 64).to_be_bytes())
+            }
+            Network::Ip(_) => return None,
+            Network::Link { .. } => IpAddr::from([0; 4]),
+        };
+        let vendor = [station.0[0], station.0[1], station.0[2]];
+        let place = Device { network: Network::Ip(network), ..device };
+        Some((place, matches!(device.network, Network::Link { .. }), vendor))
     }
 
     /// What a person approved before it was seen.

@@ -8,8 +8,9 @@ use loadlock_packet::{FlowKey, Kind, Side};
 use loadlock_policy::{Policy, PolicyErrors};
 
 use crate::admission::{AdmissionSettings, Answers, Window};
+use crate::candidate::Decisions;
 use crate::days::NS_PER_DAY;
-use crate::decide::{Decisions, decide};
+use crate::decide::decide;
 use crate::direction::Directions;
 use crate::evidence::{Basis, Evidence};
 use crate::key::{Device, Place, Tuple, is_possible};
@@ -289,6 +290,15 @@ impl Learner {
         answers: &Answers,
     ) -> Result<Policy, PolicyErrors> {
         self.policy_of(&self.decide(settings, answers))
+    }
+
+    /// What an average day of use carried, from the client and from the server; `None` if the tuple wasn't seen.
+    #[must_use]
+    pub fn usual_bytes(&self, tuple: &Tuple) -> Option<[u64; 2]> {
+        let evidence = &self.settled.get(tuple)?.evidence;
+        let days = u64::from(evidence.days.count().max(1));
+        let side = tuple.client_side;
+        Some([side, side.other()].map(|side| evidence.bytes[side as usize] / days))
     }
 
     /// Announces windows in which nothing new enters the baseline; replaces those announced before.

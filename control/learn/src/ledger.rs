@@ -104,11 +104,12 @@ impl Ledger {
 
     /// The station other than its own that spoke for the client of a fact when it was first seen, if the client is on its own
     /// segment.
-    pub fn foreign_station(&self, fact: &Fact) -> Option<MacAddress> {
+    pub fn foreign_station(&self, fact: &Fact, sides_guessed: bool) -> Option<MacAddress> {
         let device = fact.tuple.client_device();
         let mac = fact.evidence.macs_first[device.side as usize];
         // An address doesn't move to the other side of the appliance, whatever station it shows.
-        if self.homes.get(&home(device)).is_some_and(|(_, side)| *side != device.side) {
+        let home = self.homes.get(&home(device)).map_or(device.side, |(_, side)| *side);
+        if home != device.side && !sides_guessed {
             return Some(mac);
         }
         let (_, own) = *self.stations.get(&device)?;

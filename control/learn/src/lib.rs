@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod candidate;
 mod cards;
 mod classes;
 mod days;
@@ -51,14 +52,16 @@ mod row;
 mod rules;
 mod settle;
 mod stations;
+mod subject;
 mod suspicion;
 mod table;
+mod volume;
 
 pub use admission::{AdmissionPolicy, AdmissionSettings, Answers, Window};
+pub use candidate::{Candidate, Decisions, Grounds, Hold, Outcome, PortRange};
 pub use cards::{Card, CardKind, Cards};
 pub use classes::{Management, management};
 pub use days::{Days, NS_PER_DAY, Starts, day_of};
-pub use decide::{Candidate, Decisions, Grounds, Hold, Outcome, PortRange};
 pub use declared::{Declared, DeclaredPort, Quadrants};
 pub use drift::{Drift, Proposal, ProposalKind, Refused, Unused};
 pub use evidence::{Basis, Evidence};
@@ -71,4 +74,6 @@ pub use roles::Roles;
 pub use row::{EvidenceChanges, EvidenceRow, EvidenceSubject, Restored};
 pub use rules::{Party, Summary};
 pub use stations::{Seen, Sender, StationRow, Stations};
+pub use subject::{Subject, SubjectKind};
 pub use suspicion::{Charge, Conviction};
+pub use volume::{Loud, Volume};

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::candidate::{Candidate, Decisions, Outcome};
 use crate::days::{NS_PER_DAY, day_of};
-use crate::decide::{Candidate, Decisions, Outcome};
 use crate::forecast::{Estimate, Incidence};
 use crate::key::Device;
 

@@ -10,7 +10,7 @@ use loadlock_policy::{
     AddressMatch, Opens, Policy, PolicyErrors, Prefix, Rule, RuleParts, Service, VlanMatch,
 };
 
-use crate::decide::{Candidate, Decisions, Outcome, PortRange};
+use crate::candidate::{Candidate, Decisions, Outcome, PortRange};
 use crate::evidence::{Basis, Evidence};
 use crate::explain::ground_words;
 use crate::key::Tuple;

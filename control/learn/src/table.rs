@@ -24,6 +24,11 @@ impl KeyTable {
         self.index.contains_key(key)
     }
 
+    pub fn get(&self, key: &Tuple) -> Option<&Entry> {
+        let at = *self.index.get(key)? as usize;
+        self.chunks.get(at / CHUNK)?.get(at % CHUNK)
+    }
+
     pub fn get_mut(&mut self, key: &Tuple) -> Option<&mut Entry> {
         let at = *self.index.get(key)? as usize;
         self.chunks.get_mut(at / CHUNK)?.get_mut(at % CHUNK)

@@ -5,9 +5,11 @@ mod fab;
 use std::collections::BTreeSet;
 
 use fab::{HOUR_NS, START_NS, Talk, decide, learner_of, outcome, tcp, work};
+use loadlock_exchange::{Event, EventKind};
 use loadlock_learn::{
     AdmissionSettings, Answers, LearnLimits, Learner, NS_PER_DAY, Outcome, Tuple, Window,
 };
+use loadlock_packet::{Kind, MacAddress};
 use proptest::prelude::*;
 
 fn policy(learner: &Learner) -> String {
@@ -137,4 +139,76 @@ fn negotiated_ports_become_one_range_and_say_what_it_permits_beyond() {
     assert_eq!(decisions.ranges[0].tuples.len(), 6);
     let policy = policy(&learner_of(&talks));
     assert!(policy.contains("tcp/50000-50029"), "{policy}");
+}
+
+#[test]
+fn what_two_devices_say_to_a_group_their_neighbours_may_say_too() {
+    let announcement = |tool| {
+        let talk = tcp((1, tool), (2, 255), 137, START_NS + u64::from(tool) * HOUR_NS);
+        Talk { kind: Kind::Udp, ..talk }.failed()
+    };
+    let mut learner = learner_of(&work(6, 10));
+    for mut event in [1, 2].into_iter().flat_map(|tool| announcement(tool).events()) {
+        event.macs[1] = MacAddress([0xff; 6]);
+        learner.observe(&event);
+    }
+    let decisions = learner.decide(&AdmissionSettings::default(), &Answers::default());
+    assert_eq!(outcome(&decisions, &announcement(3).tuple()), Some(Outcome::Admitted));
+    // Nobody who isn't known.
+    assert_eq!(outcome(&decisions, &announcement(99).tuple()), None);
+}
+
+/// Regression: a shell that called back, met running, became a rule by the lower of its two ports.
+#[test]
+fn a_running_conversation_between_unknown_ports_waits_for_a_person() {
+    for (port, expected) in [(7145, Outcome::Waiting), (502, Outcome::Admitted)] {
+        let talk = tcp((1, 1), (2, 77), port, START_NS);
+        let mut learner = learner_of(&[]);
+        for day in 0..3 {
+            for mut event in talk.events() {
+                event.time_ns += day * NS_PER_DAY;
+                event.flags.midstream = true;
+                event.flags.handshake = false;
+                let goes_on = event.kind == EventKind::Ended;
+                event.kind = if goes_on { EventKind::Counted } else { event.kind };
+                learner.observe(&event);
+            }
+        }
+        let decisions = learner.decide(&AdmissionSettings::default(), &Answers::default());
+        assert_eq!(outcome(&decisions, &talk.tuple()), Some(expected), "port {port}");
+    }
+}
+
+/// Regression: a session of weeks was known to be answered only when it ended.
+#[test]
+fn a_session_that_goes_on_is_answered_and_seen_on_each_day() {
+    let talk = tcp((1, 1), (2, 77), 5000, START_NS);
+    let [begun, ended] = talk.events();
+    let mut learner = learner_of(&[]);
+    learner.observe(&begun);
+    let counted =
+        |day| Event { kind: EventKind::Counted, time_ns: START_NS + day * NS_PER_DAY, ..ended };
+    learner.observe(&counted(0));
+    learner.observe(&counted(1));
+    let decisions = learner.decide(&AdmissionSettings::default(), &Answers::default());
+    assert_eq!(outcome(&decisions, &talk.tuple()), Some(Outcome::Admitted));
+}
+
+#[test]
+fn in_a_week_with_nobody_to_ask_one_day_suffices_and_a_scan_does_not() {
+    let mut talks = work(6, 3);
+    let once = tcp((1, 50), (2, 77), 8000, START_NS + HOUR_NS);
+    talks.push(once);
+    let scan =
+        (0..12u8).map(|host| tcp((2, 66), (1, 100 + host), 445, START_NS + HOUR_NS).failed());
+    talks.extend(scan);
+    let found = tcp((2, 66), (1, 1), 80, START_NS + 2 * HOUR_NS);
+    talks.push(found);
+    let learner = learner_of(&talks);
+    for (days, expected) in [(3, Outcome::Admitted), (14, Outcome::Waiting)] {
+        let settings = AdmissionSettings::for_learning_of(days * NS_PER_DAY);
+        let decisions = learner.decide(&settings, &Answers::default());
+        assert_eq!(outcome(&decisions, &once.tuple()), Some(expected), "{days} days");
+        assert_eq!(outcome(&decisions, &found.tuple()), Some(Outcome::Withdrawn));
+    }
 }

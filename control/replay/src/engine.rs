@@ -9,7 +9,7 @@ use loadlock_policy::Policy;
 
 use crate::declarations;
 use crate::error::ReplayError;
-use crate::learning::Lesson;
+use crate::learning::{Lesson, day_of};
 use crate::options::ReplayOptions;
 use crate::rules::{self, Given, InForce, Joined};
 
@@ -40,7 +40,7 @@ impl PhaseCounts {
     fn count(&mut self, verdict: Verdict, side: Side, frame_bytes: u32) {
         self.packets += 1;
         self.bytes += u64::from(frame_bytes);
-        self.tallies[side as usize].count(verdict, frame_bytes);
+        self.tallies[side as usize].count(verdict.into(), frame_bytes);
         let place = match verdict {
             Verdict::Allow(Basis::Rule(_)) => 0,
             Verdict::Allow(Basis::Learning) => 1,
@@ -76,6 +76,9 @@ pub(crate) struct Engine {
     in_force: InForce,
     phase: Phase,
     lesson: Lesson,
+    /// What counts as a day, and the last one on whose end running conversations were read out.
+    day_ns: u64,
+    read_out_day: u64,
     events: Vec<Event>,
     denied_events: u64,
     aged_ns: u64,
@@ -90,6 +93,7 @@ impl Engine {
         given: Given,
         packets: u64,
         learn_ns: u64,
+        sides_guessed: bool,
     ) -> Result<Self, ReplayError> {
         const SMALLEST: usize = 1024;
         let packets = usize::try_from(packets).unwrap_or(usize::MAX).max(SMALLEST);
@@ -110,7 +114,9 @@ impl Engine {
         let joined = Joined::only_given(&given.policy);
         let in_force = InForce::compile(&given.policy, &given.segment, behaviour, 1)?;
         let declared = declarations::read(options)?;
-        let lesson = Lesson::new(&given.segment, options.admission, declared, learn_ns);
+        let day_ns = day_of(learn_ns);
+        let lesson =
+            Lesson::new(&given.segment, options.admission, declared, learn_ns, sides_guessed);
         Ok(Self {
             pipeline,
             segment,
@@ -120,6 +126,8 @@ impl Engine {
             in_force,
             phase: Phase::Learn,
             lesson,
+            day_ns,
+            read_out_day: 0,
             events: Vec::new(),
             denied_events: 0,
             aged_ns: 0,
@@ -134,6 +142,7 @@ impl Engine {
 
     /// Ends learning: what was learned is joined with the given rules, and whatever they don't permit is denied.
     pub fn enforce(&mut self) -> Result<(), ReplayError> {
+        self.read_out();
         self.joined = rules::join(&self.given.policy, &self.lesson.policy()?)?;
         self.behaviour.mode = Mode::Enforce;
         self.in_force =
@@ -144,6 +153,10 @@ impl Engine {
 
     /// Judges one frame.
     pub fn packet(&mut self, side: Side, time_ns: u64, frame: &[u8]) -> Verdict {
+        if self.phase == Phase::Learn && time_ns / self.day_ns != self.read_out_day {
+            self.read_out();
+            self.read_out_day = time_ns / self.day_ns;
+        }
         let view = self.in_force.view();
         if time_ns.abs_diff(self.aged_ns) >= AGE_EVERY_NS {
             self.aged_ns = time_ns;
@@ -157,6 +170,13 @@ impl Engine {
         self.counts[self.phase as usize].count(verdict, side, frame_bytes);
         self.take_events();
         verdict
+    }
+
+    /// Tells the learner what is known of the conversations that are still running.
+    fn read_out(&mut self) {
+        let generation = self.in_force.view().generation();
+        self.pipeline.read_out_all(generation, &mut self.events);
+        self.take_events();
     }
 
     fn take_events(&mut self) {

@@ -2,13 +2,19 @@
 
 use loadlock_exchange::Event;
 use loadlock_learn::{
-    AdmissionPolicy, AdmissionSettings, Answers, Decisions, Declared, LearnLimits, LearnTally,
-    Learner, NS_PER_DAY, Tuple,
+    AdmissionPolicy, AdmissionSettings, Answers, Decisions, Declared, Explanation, LearnLimits,
+    LearnTally, Learner, NS_PER_DAY, Outcome, Tuple,
 };
 use loadlock_policy::Policy;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ReplayError;
+
+/// What counts as a day where learning lasts for `learn_ns`. A capture of minutes has no days: a week of them is what there is to
+/// learn from.
+pub(crate) fn day_of(learn_ns: u64) -> u64 {
+    (learn_ns / 7).clamp(1, NS_PER_DAY)
+}
 
 /// The learner over the events of the learning phase.
 pub(crate) struct Lesson {
@@ -19,14 +25,20 @@ pub(crate) struct Lesson {
 }
 
 impl Lesson {
-    /// `learn_ns` is how long learning lasts, as far as that is known.
-    pub fn new(segment: &str, policy: AdmissionPolicy, declared: Declared, learn_ns: u64) -> Self {
-        // A capture of minutes has no days: a week of them is what there is to learn from.
-        let day_ns = (learn_ns / 7).clamp(1, NS_PER_DAY);
+    /// `learn_ns` is how long learning lasts, as far as that is known; `sides_guessed`: stations that talk are on one side.
+    pub fn new(
+        segment: &str,
+        policy: AdmissionPolicy,
+        declared: Declared,
+        learn_ns: u64,
+        sides_guessed: bool,
+    ) -> Self {
+        let day_ns = day_of(learn_ns);
+        let settings = AdmissionSettings::for_learning_of(learn_ns);
         let limits = LearnLimits { day_ns, ..LearnLimits::default() };
         Self {
             learner: Learner::new(&[segment.to_owned()], limits),
-            admission: AdmissionSettings { policy, ..AdmissionSettings::default() },
+            admission: AdmissionSettings { policy, sides_guessed, ..settings },
             answers: Answers { declared, ..Answers::default() },
             events: 0,
         }
@@ -50,6 +62,27 @@ impl Lesson {
     pub fn decisions(&self) -> Decisions {
         let weighed = AdmissionSettings { policy: AdmissionPolicy::Evidence, ..self.admission };
         self.learner.decide(&weighed, &self.answers)
+    }
+
+    /// What was answered and isn't a rule all the same, with the reasons; nothing where everything is recorded.
+    pub fn not_admitted(&self) -> Vec<NotAdmitted> {
+        if self.admission.policy == AdmissionPolicy::RecordAll {
+            return Vec::new();
+        }
+        let decisions = self.decisions();
+        let found = decisions
+            .candidates
+            .iter()
+            .filter(|candidate| candidate.is_sound && candidate.outcome != Outcome::Admitted);
+        let explained =
+            found.filter_map(|candidate| decisions.explain(&candidate.tuple, &self.admission));
+        explained
+            .map(|Explanation { subject, decision, reasons, .. }| NotAdmitted {
+                candidate: subject,
+                decision,
+                reasons,
+            })
+            .collect()
     }
 
     /// What is declared against what was seen; `None` if nothing is declared.
@@ -91,6 +124,17 @@ impl Lesson {
         }
         report
     }
+}
+
+/// A candidate that waits, is held, or was withdrawn.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotAdmitted {
+    /// Client, server and service.
+    pub candidate: String,
+    /// `waiting`, `held` or `withdrawn`.
+    pub decision: String,
+    /// Why.
+    pub reasons: Vec<String>,
 }
 
 /// What suppliers declare against what was seen.

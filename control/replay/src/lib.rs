@@ -54,6 +54,7 @@
 //! | `policy` | at the end: `rules`, `rules_given` of them, `sha256` of the text that is saved |
 //! | `learned_rules` | `count`; `rules` with number `rule`, `words`, `reason`; `left_out`: learned, but a person's given rule decides about the same |
 //! | `evidence` | what the rules rest on, [`EvidenceReport`] |
+//! | `not_admitted` | what was answered and is no rule, [`NotAdmitted`]; absent where everything is recorded |
 //! | `sides` | `stations_a`, `stations_b`; `a`, `b`: the first [`STATIONS_LISTED_MAX`] of each; `same_side_pairs`: stations that talk and are on one side; packets whose direction came from the pair of addresses because of that (`same_side_packets`) or because sender and receiver carry both directions (`two_way_packets`); `stationless_packets`: no sender's address, taken as from side A; `not_kept_packets`: of stations beyond a million |
 //! | `reconciliation` | `received` = `forwarded` + `dropped`; `exact`: so it is, also with packets and verdicts |
 //! | `speed` | `survey_s` and `replay_s`, the two readings; `packets_per_second` of the second |
@@ -79,7 +80,7 @@ mod time;
 mod verdicts;
 
 pub use error::{OptionError, ReplayError};
-pub use learning::{DeclaredReport, EvidenceReport};
+pub use learning::{DeclaredReport, EvidenceReport, NotAdmitted};
 pub use options::{
     CAPACITY_MAX, INFRASTRUCTURE, LearnUntil, Output, RULE_CAPACITY, ReplayOptions,
     SEGMENT_DEFAULT, TIMEOUTS, parse_infrastructure, parse_macs,

@@ -38,13 +38,14 @@ pub fn run(options: &ReplayOptions) -> Result<ReplayReport, ReplayError> {
     let survey_s = started.elapsed().as_secs_f64();
     let end = LearningEnd::of(options.learn_until_or_default(), &surveyed.figures);
     let learn_ns = end.learn_ns(&surveyed.figures);
-    let engine = Engine::new(options, segment, given, surveyed.figures.packets, learn_ns)?;
+    let sides_guessed = surveyed.directions.placement.same_side_pairs > 0;
+    let packets = surveyed.figures.packets;
+    let engine = Engine::new(options, segment, given, packets, learn_ns, sides_guessed)?;
     let started = Instant::now();
     let Replayed { engine, sides, lines, fault } =
         replay(options, segment, engine, end, &surveyed, outputs.verdicts)?;
     let outcome = engine.finish()?;
     let replay_s = started.elapsed().as_secs_f64();
-    let packets = surveyed.figures.packets;
     let packets_per_second = if replay_s > 0.0 { packets as f64 / replay_s } else { 0.0 };
     let speed = Speed { survey_s, replay_s, packets_per_second };
     let text = fault.as_ref().map(ToString::to_string);

@@ -9,7 +9,7 @@ use loadlock_pipeline::Verdict;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Outcome, PhaseCounts};
-use crate::learning::{DeclaredReport, EvidenceReport};
+use crate::learning::{DeclaredReport, EvidenceReport, NotAdmitted};
 use crate::time::{NS_PER_SECOND, rfc3339};
 
 /// Number of the report's form. It grows when a key changes its meaning or goes; keys may be added without.
@@ -50,6 +50,8 @@ pub struct ReplayReport {
     pub policy: PolicyReport,
     pub learned_rules: LearnedReport,
     pub evidence: EvidenceReport,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_admitted: Vec<NotAdmitted>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared: Option<DeclaredReport>,
     pub sides: SidesReport,
@@ -236,6 +238,7 @@ impl ReplayReport {
             },
             learned_rules: learned(outcome),
             evidence: outcome.lesson.summary(),
+            not_admitted: outcome.lesson.not_admitted(),
             declared: outcome.lesson.quadrants(),
             sides,
             reconciliation: reconciliation(figures.packets, [learn, enforce]),

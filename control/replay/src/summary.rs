@@ -91,6 +91,21 @@ fn write_rules(text: &mut String, report: &ReplayReport) -> fmt::Result {
     if more > 0 {
         writeln!(text, "              and {more} more; --save-policy or --report has them all")?;
     }
+    if !report.not_admitted.is_empty() {
+        writeln!(
+            text,
+            "waiting   {} that were answered are no rules yet",
+            report.not_admitted.len()
+        )?;
+        for found in report.not_admitted.iter().take(RULES_LISTED_MAX) {
+            let reasons = found.reasons.join("; ");
+            writeln!(text, "  {:>10}  {}: {reasons}", found.decision, found.candidate)?;
+        }
+        let more = report.not_admitted.len().saturating_sub(RULES_LISTED_MAX);
+        if more > 0 {
+            writeln!(text, "              and {more} more; --report has them all")?;
+        }
+    }
     if let Some(declared) = &report.declared {
         writeln!(
             text,

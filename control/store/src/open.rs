@@ -128,7 +128,8 @@ impl Store {
                 ))
                 .map_err(&failed)?;
         }
-        Ok(())
+        // Later than the schema's version 1, and nothing that an older release would stumble over.
+        self.connection.execute_batch(crate::answer::TABLE).map_err(&failed)
     }
 }
 

@@ -61,7 +61,7 @@ impl Forwarder {
         }
         let mut any_denied = false;
         for (frame, verdict) in self.burst.iter().zip(verdicts.iter()) {
-            self.tally.count(verdict.verdict(), frame.frame_bytes());
+            self.tally.count(*verdict, frame.frame_bytes());
             any_denied |= !verdict.forwards();
         }
         if any_denied {

@@ -11,6 +11,9 @@ use crate::table::{Sweep, Table};
 
 /// In which time the sweep comes round.
 const ROUND_NS: u64 = 2_000_000_000;
+/// In how many rounds every line's counters are read out: about four minutes. A conversation that lasts for weeks is known to be
+/// answered, and in use, long before it ends.
+pub(crate) const READ_OUT_ROUNDS: usize = 128;
 
 /// How far the sweep of one table is.
 #[derive(Default)]
@@ -20,6 +23,8 @@ pub(crate) struct Round {
     pub calling: bool,
     /// The ring refused one of them: another round is needed.
     refused: bool,
+    /// Which of every [`READ_OUT_ROUNDS`] lines are read out in this round.
+    turn: usize,
 }
 
 impl Round {
@@ -45,6 +50,7 @@ impl Round {
     fn swept(&mut self, at_end: bool, refused: bool) {
         self.refused |= refused;
         if at_end {
+            self.turn = (self.turn + 1) % READ_OUT_ROUNDS;
             self.calling &= self.refused;
             self.refused = false;
         }
@@ -60,8 +66,19 @@ pub(crate) struct Ageing<'a, S> {
     pub timeouts: &'a TickTimeouts,
     pub events: &'a mut S,
     pub counts: &'a mut Counts,
-    /// The ring refused a repeated event: don't try again in this call.
+    /// The ring refused an event that can wait: don't try again in this call.
     pub refused: bool,
+    /// Which lines are read out.
+    pub read_out: ReadOut,
+}
+
+/// Of which lines the counters are read out, if anything was counted.
+#[derive(Clone, Copy)]
+pub(crate) enum ReadOut {
+    /// Of those whose number has this remainder by [`READ_OUT_ROUNDS`].
+    Turn(usize),
+    /// Of all.
+    All,
 }
 
 /// Packets at which a line's counters are read out: the sweep comes by every few seconds, and 2³¹ more
@@ -83,6 +100,7 @@ impl<S: EventSink> Ageing<'_, S> {
             return;
         }
         self.refused = false;
+        self.read_out = ReadOut::Turn(round.turn);
         let at_end = self.sweep(table, due);
         round.swept(at_end, self.refused);
     }
@@ -93,10 +111,10 @@ impl<S: EventSink> Ageing<'_, S> {
         Entry<K>: Zeroed,
     {
         let crowded = table.length() >= table.lines() / 2;
-        table.sweep(lines, |entry| self.look(entry, crowded))
+        table.sweep(lines, |entry, line| self.look(entry, line, crowded))
     }
 
-    fn look<K: TableKey>(&mut self, entry: &mut Entry<K>, crowded: bool) -> Sweep {
+    fn look<K: TableKey>(&mut self, entry: &mut Entry<K>, line: usize, crowded: bool) -> Sweep {
         if self.now.tick().wrapping_sub(entry.last_seen) >= self.timeouts.of(entry) {
             return self.end(entry, crowded);
         }
@@ -106,14 +124,37 @@ impl<S: EventSink> Ageing<'_, S> {
         if entry.packets.iter().any(|&packets| packets >= PACKETS_READ_OUT) {
             let counted = event(EventKind::Counted, entry, self.now.clock_ns);
             if send(self.events, self.counts, &counted) {
-                entry.packets = [0; 2];
-                entry.bytes = [0; 2];
+                start_again(entry);
             }
+        } else if !self.refused && self.is_due(line) && entry.packets != [0; 2] {
+            self.read_out(entry);
         }
         if !entry.flags.answered(self.roll_call) && !self.refused {
             self.repeat(entry);
         }
         Sweep::Keep
+    }
+
+    fn is_due(&self, line: usize) -> bool {
+        match self.read_out {
+            ReadOut::Turn(turn) => line % READ_OUT_ROUNDS == turn,
+            ReadOut::All => true,
+        }
+    }
+
+    /// Reports what was counted so far. A refusal isn't counted: nothing is lost, the counters go on. What control hasn't heard of is
+    /// first reported as begun.
+    fn read_out<K: TableKey>(&mut self, entry: &mut Entry<K>) {
+        if entry.flags.unreported() {
+            return;
+        }
+        let counted = event(EventKind::Counted, entry, self.now.clock_ns);
+        if self.events.push(&counted).is_err() {
+            self.refused = true;
+            return;
+        }
+        self.counts.events_sent += 1;
+        start_again(entry);
     }
 
     fn end<K: TableKey>(&mut self, entry: &mut Entry<K>, crowded: bool) -> Sweep {
@@ -145,6 +186,11 @@ impl<S: EventSink> Ageing<'_, S> {
     }
 }
 
+fn start_again<K: TableKey>(entry: &mut Entry<K>) {
+    entry.packets = [0; 2];
+    entry.bytes = [0; 2];
+}
+
 #[cfg(test)]
 mod tests {
     use loadlock_exchange::{Event, Generation, Seed};
@@ -174,6 +220,15 @@ mod tests {
     }
 
     fn sweep(table: &mut Table<NarrowKey>, generation: Generation) -> (Vec<Event>, Counts) {
+        // No line has this number.
+        sweep_in(table, generation, ReadOut::Turn(READ_OUT_ROUNDS))
+    }
+
+    fn sweep_in(
+        table: &mut Table<NarrowKey>,
+        generation: Generation,
+        read_out: ReadOut,
+    ) -> (Vec<Event>, Counts) {
         const SECOND_NS: u64 = 1_000_000_000;
         let timeouts = TickTimeouts::new(&Timeouts {
             tcp_opening_ns: SECOND_NS,
@@ -195,6 +250,7 @@ mod tests {
             events: &mut events,
             counts: &mut counts,
             refused: false,
+            read_out,
         };
         assert!(ageing.sweep(table, usize::MAX));
         (events, counts)
@@ -212,6 +268,16 @@ mod tests {
         assert_eq!(sweep(&mut table, Generation(3)).0, [], "they start at zero again");
         let mut below = self::table([PACKETS_READ_OUT - 1; 2], 3);
         assert_eq!(sweep(&mut below, Generation(3)).0, []);
+    }
+
+    #[test]
+    fn every_line_is_read_out_once_in_its_turn() {
+        let mut table = table([3, 2], 3);
+        let turns = (0..READ_OUT_ROUNDS).map(ReadOut::Turn);
+        let events: Vec<Event> =
+            turns.flat_map(|turn| sweep_in(&mut table, Generation(3), turn).0).collect();
+        assert_eq!(events.len(), 1);
+        assert_eq!((events[0].kind, events[0].packets), (EventKind::Counted, [3, 2]));
     }
 
     #[test]

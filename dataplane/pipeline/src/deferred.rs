@@ -3,9 +3,9 @@
 //! the allowlist's lines for those that aren't in it.
 
 use loadlock_exchange::Mode;
-use loadlock_packet::{NarrowKey, Opening, WideKey};
+use loadlock_packet::{NarrowKey, Opening, TcpFlags, WideKey};
 
-use crate::denied::DeniedKey;
+use crate::denied::DeniedId;
 use crate::entry::{Entry, TableKey};
 use crate::intake::{Reading, Slot, Sort};
 use crate::pipeline::BURST_FRAMES_MAX;
@@ -149,22 +149,23 @@ impl<S: EventSink> Burst<'_, S> {
         Entry<K>: Zeroed,
     {
         let hash = table.hash(key);
-        self.denied.prefetch(self.sender, slot.opening(key), hash);
+        self.denied.prefetch(DeniedId::new(hash, K::NARROW, self.sender, slot.opening(key)));
         hash
     }
 
     #[inline(always)]
     fn fetch_rules<K: TableKey>(&self, key: &K, slot: &Slot, hash: u64, remembering: bool) {
-        let denied = DeniedKey { key: *key, sender: self.sender, opening: slot.opening(key) };
+        let denied = DeniedId::new(hash, K::NARROW, self.sender, slot.opening(key));
         self.refused.prefetch(hash);
-        if !remembering || self.denied.known(&denied, hash, self.generation()).is_none() {
+        if !remembering || self.denied.known(denied, self.generation()).is_none() {
             key.prefetch_rules(&self.policy, self.sender);
             key.prefetch_rules(&self.policy, self.sender.other());
         }
     }
 
     /// Is what was denied before denied again, without the allowlist?
-    fn repeats_denials<K: TableKey>(&self, table: &Table<K>) -> bool
+    #[inline(always)]
+    pub fn repeats_denials<K: TableKey>(&self, table: &Table<K>) -> bool
     where
         Entry<K>: Zeroed,
     {
@@ -188,27 +189,30 @@ impl<S: EventSink> Burst<'_, S> {
         // Another frame of this burst may have begun the conversation, or moved it to where it wasn't looked for.
         let absent =
             deferral.absent && table.removals() == removals && !self.begun.may_have(deferral.hash);
-        if absent
-            && self.repeats_denials(table)
-            && let Some(word) = self.deny_again(&key, slot, deferral.hash)
-        {
-            return word;
+        if absent && self.repeats_denials(table) {
+            let id = DeniedId::new(deferral.hash, K::NARROW, self.sender, slot.opening(&key));
+            let again = self.deny_again(id, deferral.hash, slot.tcp_flags, slot.frame_bytes);
+            if let Some(word) = again {
+                return word;
+            }
         }
         let seen = Seen::common(key, deferral.hash, slot, head);
         self.hold(table, &seen, absent).into()
     }
 
-    /// Denies a frame as its like was denied before, if that is all there is to do.
+    /// Denies a frame as its like was denied before, if that is all there is to do. Only where [`Burst::repeats_denials`].
     #[inline(always)]
-    fn deny_again<K: TableKey>(&mut self, key: &K, slot: &Slot, hash: u64) -> Option<VerdictWord> {
-        let opening = slot.opening(key);
-        let denied = DeniedKey { key: *key, sender: self.sender, opening };
-        let generation = self.generation();
-        let reason =
-            self.denied.count_known(&denied, hash, generation, slot.frame_bytes, self.now)?;
+    pub fn deny_again(
+        &mut self,
+        id: DeniedId,
+        hash: u64,
+        tcp_flags: TcpFlags,
+        frame_bytes: u32,
+    ) -> Option<VerdictWord> {
+        let reason = self.denied.count_known(id, self.generation(), frame_bytes, self.now)?;
         self.counts.denied_unreported += 1;
-        // UDP has no flags.
-        if slot.tcp_flags.opening() == Opening::May {
+        // Other protocols have no flags.
+        if tcp_flags.opening() == Opening::May {
             self.refused.remember(hash);
         }
         Some(Verdict::Deny(reason).into())

@@ -1,67 +1,77 @@
 //! Remembers denied conversations: so that one that is denied again and again doesn't flood the event ring, and so that its
 //! frames don't look into the allowlist each time.
 //!
-//! A small direct-mapped table. A collision only means one more lookup and one more report, or one report less; the drop
+//! A small table of sets. One that is displaced only means one more lookup and one more report, or one report less; the drop
 //! counters are exact in any case.
 
 use loadlock_exchange::{DropReason, prefetch};
 use loadlock_packet::{Opening, Side};
 
-use crate::entry::{TableKey, Tick};
+use crate::entry::Tick;
 
-/// Conversations remembered, a power of two; 64 bytes each.
-pub const DENIED_SLOTS: usize = 16_384;
+/// Conversations remembered, per direction and way of opening.
+pub const DENIED_SLOTS: usize = SETS * WAYS;
+/// Slots of a set, which is a cache line.
+const WAYS: usize = 2;
+const SETS: usize = 16_384;
 
-/// Frames on which the verdict is the same as long as the policy is.
+/// Frames on which the verdict is the same as long as the policy is: of one conversation, from one side, that may or may not
+/// begin it. 64 bits that nobody outside can compute; that two are mistaken for each other takes some 10¹⁸ conversations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DeniedKey<K> {
-    pub key: K,
-    pub sender: Side,
-    pub opening: Opening,
-}
+pub(crate) struct DeniedId(u64);
 
-impl<K: TableKey> DeniedKey<K> {
-    /// Everything but the key's words.
+impl DeniedId {
+    /// `hash` is that of the conversation's table.
     #[inline(always)]
-    fn variant(&self) -> u16 {
-        let opening = self.opening as u16;
-        1 << 3 | u16::from(K::NARROW) << 2 | (self.sender as u16) << 1 | opening
+    pub fn new(hash: u64, narrow: bool, sender: Side, opening: Opening) -> Self {
+        let variant = u64::from(narrow) << 2 | (sender as u64) << 1 | opening as u64;
+        // Away from the upper bits, so that the directions of a conversation, which have the same hash, lie in different sets.
+        Self(hash ^ (variant + 1) << 48)
+    }
+
+    #[inline(always)]
+    fn set(self) -> usize {
+        (self.0 >> 48) as usize % SETS
     }
 }
 
 #[derive(Clone, Copy)]
-#[repr(align(64))]
+#[repr(align(32))]
 struct Slot {
-    words: [u64; 5],
-    /// [`DeniedKey::variant`]; 0 where nothing is remembered.
-    variant: u16,
-    /// Low half of the generation that denied.
-    generation: u16,
-    reason: DropReason,
+    id: DeniedId,
     packets: u32,
     bytes: u32,
     reported: Tick,
+    /// Low half of the generation that denied.
+    generation: u16,
+    reason: DropReason,
+    used: bool,
 }
 
-const _: () = assert!(size_of::<Slot>() == 64);
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Set([Slot; WAYS]);
 
-impl Slot {
+const _: () = assert!(size_of::<Set>() == 64);
+
+impl Set {
     #[inline(always)]
-    fn holds<K: TableKey>(&self, denied: &DeniedKey<K>) -> bool {
-        denied.key.same_words(&self.words) & (self.variant == denied.variant())
+    fn way(&self, id: DeniedId) -> Option<usize> {
+        self.0.iter().position(|slot| slot.used && slot.id == id)
     }
 }
 
 /// The denied conversations of one worker.
 pub(crate) struct DeniedReports {
-    slots: Box<[Slot; DENIED_SLOTS]>,
+    sets: Box<[Set; SETS]>,
     interval: Tick,
 }
 
 /// A report that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Due {
-    slot: usize,
+    set: usize,
+    way: usize,
     /// Packets it stands for.
     pub packets: u32,
     /// Their bytes.
@@ -71,59 +81,49 @@ pub(crate) struct Due {
 impl DeniedReports {
     pub fn new(interval: Tick) -> Self {
         let empty = Slot {
-            words: [0; 5],
-            variant: 0,
-            generation: 0,
-            reason: DropReason::NoRule,
+            id: DeniedId(0),
             packets: 0,
             bytes: 0,
             reported: 0,
+            generation: 0,
+            reason: DropReason::NoRule,
+            used: false,
         };
-        let slots = vec![empty; DENIED_SLOTS].into_boxed_slice();
-        let slots = slots.try_into().unwrap_or_else(|_| unreachable!("so many were made"));
-        Self { slots, interval }
-    }
-
-    /// Where such frames are remembered: both directions of a conversation have the same hash, and in the same slot they would
-    /// displace each other with every packet.
-    #[inline(always)]
-    fn slot(sender: Side, opening: Opening, hash: u64) -> usize {
-        let place = sender as u64 | (opening as u64) << 1;
-        (hash ^ place) as usize % DENIED_SLOTS
+        let sets = vec![Set([empty; WAYS]); SETS].into_boxed_slice();
+        Self {
+            sets: sets.try_into().unwrap_or_else(|_| unreachable!("so many were made")),
+            interval,
+        }
     }
 
     /// Fetches what the others look at.
     #[inline(always)]
-    pub fn prefetch(&self, sender: Side, opening: Opening, hash: u64) {
-        prefetch(self.slots.get(Self::slot(sender, opening, hash)));
+    pub fn prefetch(&self, id: DeniedId) {
+        prefetch(self.sets.get(id.set()));
     }
 
     /// Why such a frame was denied by the policy of `generation`, if it is remembered.
     #[inline(always)]
-    pub fn known<K: TableKey>(
-        &self,
-        denied: &DeniedKey<K>,
-        hash: u64,
-        generation: u16,
-    ) -> Option<DropReason> {
-        let slot = &self.slots[Self::slot(denied.sender, denied.opening, hash)];
-        let same = slot.holds(denied) & (slot.generation == generation);
-        same.then_some(slot.reason)
+    pub fn known(&self, id: DeniedId, generation: u16) -> Option<DropReason> {
+        let set = &self.sets[id.set()];
+        let slot = set.0[set.way(id)?];
+        (slot.generation == generation).then_some(slot.reason)
     }
 
     /// Counts such a frame and says why it is denied, if the policy of `generation` denied one and no report is due.
     #[inline(always)]
-    pub fn count_known<K: TableKey>(
+    pub fn count_known(
         &mut self,
-        denied: &DeniedKey<K>,
-        hash: u64,
+        id: DeniedId,
         generation: u16,
         frame_bytes: u32,
         now: Tick,
     ) -> Option<DropReason> {
-        let slot = &mut self.slots[Self::slot(denied.sender, denied.opening, hash)];
-        let same = slot.holds(denied) & (slot.generation == generation);
-        if !same || now.wrapping_sub(slot.reported) >= self.interval {
+        let interval = self.interval;
+        let set = &mut self.sets[id.set()];
+        let way = set.way(id)?;
+        let slot = &mut set.0[way];
+        if slot.generation != generation || now.wrapping_sub(slot.reported) >= interval {
             return None;
         }
         slot.packets = slot.packets.saturating_add(1);
@@ -132,45 +132,49 @@ impl DeniedReports {
     }
 
     /// Counts a denied frame. Returns what to report if a report is due now.
-    pub fn count<K: TableKey>(
+    pub fn count(
         &mut self,
-        denied: &DeniedKey<K>,
+        id: DeniedId,
         reason: DropReason,
         generation: u16,
-        hash: u64,
         frame_bytes: u32,
         now: Tick,
     ) -> Option<Due> {
-        let at = Self::slot(denied.sender, denied.opening, hash);
-        let slot = &mut self.slots[at];
-        if slot.reason != reason || !slot.holds(denied) {
-            *slot = Slot {
-                words: denied.key.words(),
-                variant: denied.variant(),
-                generation,
-                reason,
-                packets: 0,
-                bytes: 0,
-                reported: now.wrapping_sub(self.interval),
-            };
-        }
+        let interval = self.interval;
+        let set = &mut self.sets[id.set()];
+        let way = match set.way(id).filter(|&way| set.0[way].reason == reason) {
+            Some(way) => way,
+            None => {
+                // In the place of the one that was reported longest ago, an unused one before all.
+                let worth = |way: &usize| {
+                    let slot = &set.0[*way];
+                    (slot.used, Tick::MAX - now.wrapping_sub(slot.reported))
+                };
+                let way = set.way(id).or_else(|| (0..WAYS).min_by_key(worth)).unwrap_or(0);
+                let reported = now.wrapping_sub(interval);
+                let (packets, bytes, used) = (0, 0, true);
+                set.0[way] = Slot { id, packets, bytes, reported, generation, reason, used };
+                way
+            }
+        };
+        let slot = &mut set.0[way];
         slot.generation = generation;
         slot.packets = slot.packets.saturating_add(1);
         slot.bytes = slot.bytes.saturating_add(frame_bytes);
-        let due = now.wrapping_sub(slot.reported) >= self.interval;
-        due.then_some(Due { slot: at, packets: slot.packets, bytes: slot.bytes })
+        let due = now.wrapping_sub(slot.reported) >= interval;
+        due.then_some(Due { set: id.set(), way, packets: slot.packets, bytes: slot.bytes })
     }
 
     /// Says that the ring refused a report that was due: it is due again a tenth of a second later, with what comes until then.
     pub fn refused(&mut self, due: Due, now: Tick) {
         const AGAIN: Tick = 6;
         let wait = AGAIN.min(self.interval);
-        self.slots[due.slot].reported = now.wrapping_sub(self.interval).wrapping_add(wait);
+        self.sets[due.set].0[due.way].reported = now.wrapping_sub(self.interval).wrapping_add(wait);
     }
 
     /// Says that a report that was due was sent.
     pub fn reported(&mut self, due: Due, now: Tick) {
-        let slot = &mut self.slots[due.slot];
+        let slot = &mut self.sets[due.set].0[due.way];
         slot.packets = 0;
         slot.bytes = 0;
         slot.reported = now;
@@ -179,20 +183,14 @@ impl DeniedReports {
 
 #[cfg(test)]
 mod tests {
-    use loadlock_packet::{NarrowKey, WideKey};
-
     use super::*;
-
-    fn denied<K>(key: K, sender: Side, opening: Opening) -> DeniedKey<K> {
-        DeniedKey { key, sender, opening }
-    }
 
     #[test]
     fn every_denied_frame_is_in_some_report() {
         let mut reports = DeniedReports::new(10);
-        let key = denied(WideKey([1, 2, 3, 4, 5]), Side::B, Opening::May);
-        let mut count = |key: &DeniedKey<WideKey>, now, sent| {
-            let due = reports.count(key, DropReason::NoRule, 1, 7, 60, now);
+        let id = DeniedId::new(7, false, Side::B, Opening::May);
+        let mut count = |id: DeniedId, now, sent| {
+            let due = reports.count(id, DropReason::NoRule, 1, 60, now);
             match due {
                 Some(due) if sent => reports.reported(due, now),
                 Some(due) => reports.refused(due, now),
@@ -200,41 +198,52 @@ mod tests {
             }
             due.map(|due| (due.packets, due.bytes))
         };
-        assert_eq!(count(&key, 100, true), Some((1, 60)));
-        assert_eq!(count(&key, 105, true), None);
-        let other = DeniedKey { sender: Side::A, ..key };
-        assert_eq!(count(&other, 105, true), Some((1, 60)));
-        assert_eq!(count(&key, 110, false), Some((2, 120)));
-        assert_eq!(count(&key, 115, true), None);
-        assert_eq!(count(&key, 116, true), Some((4, 240)));
-        assert_eq!(count(&key, 117, true), None);
-        assert_eq!(count(&other, 114, true), None);
+        assert_eq!(count(id, 100, true), Some((1, 60)));
+        assert_eq!(count(id, 105, true), None);
+        let other = DeniedId::new(7, false, Side::A, Opening::May);
+        assert_eq!(count(other, 105, true), Some((1, 60)));
+        assert_eq!(count(id, 110, false), Some((2, 120)));
+        assert_eq!(count(id, 115, true), None);
+        assert_eq!(count(id, 116, true), Some((4, 240)));
+        assert_eq!(count(id, 117, true), None);
+        assert_eq!(count(other, 114, true), None);
     }
 
     #[test]
     fn verdicts_are_known_as_long_as_the_policy_is_the_same() {
         let mut reports = DeniedReports::new(10);
-        let key = denied(NarrowKey([1; 2]), Side::A, Opening::MayNot);
-        assert_eq!(reports.known(&key, 7, 0), None);
-        reports.count(&key, DropReason::NotOpened, 3, 7, 60, 100);
-        assert_eq!(reports.known(&key, 7, 3), Some(DropReason::NotOpened));
-        assert_eq!(reports.known(&key, 7, 4), None);
-        let others = [
-            denied(key.key, Side::B, Opening::MayNot),
-            denied(key.key, Side::A, Opening::May),
-            denied(NarrowKey([1, 2]), Side::A, Opening::MayNot),
-        ];
-        for other in others {
-            assert_eq!(reports.known(&other, 7, 3), None);
+        let id = DeniedId::new(7, true, Side::A, Opening::MayNot);
+        assert_eq!(reports.known(id, 0), None);
+        reports.count(id, DropReason::NotOpened, 3, 60, 100);
+        assert_eq!(reports.known(id, 3), Some(DropReason::NotOpened));
+        assert_eq!(reports.known(id, 4), None);
+        for (hash, narrow, sender, opening) in [
+            (7, true, Side::B, Opening::MayNot),
+            (7, true, Side::A, Opening::May),
+            (7, false, Side::A, Opening::MayNot),
+            (8, true, Side::A, Opening::MayNot),
+        ] {
+            let other = DeniedId::new(hash, narrow, sender, opening);
+            assert_eq!(reports.known(other, 3), None);
         }
-        let wide = denied(WideKey([1, 1, 0, 0, 0]), Side::A, Opening::MayNot);
-        assert_eq!(reports.known(&wide, 7, 3), None, "another table's");
-        let unused = denied(NarrowKey([0; 2]), Side::A, Opening::May);
-        assert_eq!(reports.known(&unused, 100, 0), None, "a slot that was never used");
+        let due = reports.count(id, DropReason::NoRule, 4, 60, 101);
+        assert_eq!(due.map(|due| due.packets), Some(1), "another reason is another report");
+        assert_eq!(reports.known(id, 4), Some(DropReason::NoRule));
+    }
+
+    #[test]
+    fn a_set_gives_up_the_one_that_was_reported_longest_ago() {
+        let mut reports = DeniedReports::new(10);
+        let [first, second, third] =
+            [1, 2, 3].map(|hash| DeniedId::new(hash, true, Side::A, Opening::May));
+        for (id, now) in [(first, 100), (second, 101), (first, 111), (third, 112)] {
+            if let Some(due) = reports.count(id, DropReason::NoRule, 1, 60, now) {
+                reports.reported(due, now);
+            }
+        }
         assert_eq!(
-            reports.count(&key, DropReason::NoRule, 4, 7, 60, 101).map(|due| due.packets),
-            Some(1)
+            [first, second, third].map(|id| reports.known(id, 1).is_some()),
+            [true, false, true]
         );
-        assert_eq!(reports.known(&key, 7, 4), Some(DropReason::NoRule));
     }
 }

@@ -222,10 +222,6 @@ pub(crate) trait TableKey: Copy + Eq {
     fn hash(&self, seed: Seed) -> u64;
     fn flow_key(self) -> FlowKey;
     fn tail(&self) -> KeyTail;
-    /// As [`FlowKey::words`] gives them.
-    fn words(&self) -> [u64; 5];
-    /// Are these its [`TableKey::words`], those beyond a narrow key's two left aside?
-    fn same_words(&self, words: &[u64; 5]) -> bool;
     /// The rule under which side `client` is the conversation's client.
     fn rule(&self, policy: &PolicyView<'_>, client: Side) -> Option<Found>;
     /// Fetches what [`TableKey::rule`] looks at first.
@@ -253,16 +249,6 @@ impl TableKey for NarrowKey {
     #[inline]
     fn tail(&self) -> KeyTail {
         NarrowKey::tail(self)
-    }
-
-    #[inline]
-    fn words(&self) -> [u64; 5] {
-        [self.0[0], self.0[1], 0, 0, 0]
-    }
-
-    #[inline(always)]
-    fn same_words(&self, words: &[u64; 5]) -> bool {
-        self.same(&NarrowKey([words[0], words[1]]))
     }
 
     #[inline]
@@ -298,16 +284,6 @@ impl TableKey for WideKey {
     #[inline]
     fn tail(&self) -> KeyTail {
         WideKey::tail(self)
-    }
-
-    #[inline]
-    fn words(&self) -> [u64; 5] {
-        self.0
-    }
-
-    #[inline(always)]
-    fn same_words(&self, words: &[u64; 5]) -> bool {
-        self.same(&WideKey(*words))
     }
 
     #[inline]

@@ -60,11 +60,17 @@ impl Slot {
         WideKey(self.key)
     }
 
-    /// May the common frame with this key begin its conversation?
+    /// [`opening`] of this frame.
     #[inline(always)]
     pub fn opening<K: TableKey>(&self, key: &K) -> Opening {
-        if key.tail().kind() == Kind::Tcp { self.tcp_flags.opening() } else { Opening::May }
+        opening(key, self.tcp_flags)
     }
+}
+
+/// May a common frame with this key and these flags begin its conversation?
+#[inline(always)]
+pub(crate) fn opening<K: TableKey>(key: &K, tcp_flags: TcpFlags) -> Opening {
+    if key.tail().kind() == Kind::Tcp { tcp_flags.opening() } else { Opening::May }
 }
 
 /// The frames of a burst, read.

@@ -5,7 +5,7 @@ use std::io;
 use loadlock_exchange::{Midstream, PolicyView, Seed, WORKER_COUNTERS, WorkerCounter};
 use loadlock_packet::{Frame, Ingress, NarrowKey, WideKey};
 
-use crate::ageing::{Ageing, Round};
+use crate::ageing::{Ageing, ReadOut, Round};
 use crate::clock::{Clock, Moment};
 use crate::deferred::{Begun, Deferred, Tables};
 use crate::denied::DeniedReports;
@@ -13,7 +13,7 @@ use crate::entry::{Flags, Plain};
 use crate::fragments::Fragments;
 use crate::intake::{Intake, Sort};
 use crate::limits::{Capacity, TickTimeouts, Timeouts, ticks};
-use crate::plain::{Run, Short};
+use crate::plain::Run;
 use crate::refused::RefusedOpenings;
 use crate::report::{Counts, EventSink};
 use crate::storage::Backing;
@@ -23,6 +23,10 @@ use crate::verdict::VerdictWord;
 
 /// Most frames a burst may have.
 pub const BURST_FRAMES_MAX: usize = 64;
+
+/// Most conversations that are judged again in one burst because the policy changed. The others of that burst go on by the
+/// verdict they have, so that a new policy doesn't hold a burst up: each is a look or two into an allowlist that is in no cache yet.
+const JUDGED_AGAIN_MAX: usize = 4;
 
 /// All state of one worker: flow tables, reports, time.
 pub struct Pipeline {
@@ -134,21 +138,6 @@ impl Pipeline {
         verdicts: &mut [VerdictWord],
     ) -> Judged {
         let moment = self.advance(now_ns);
-        let generation = policy.generation() as u16;
-        let plain = [
-            Plain::new::<NarrowKey>(generation, ingress.side),
-            Plain::new::<WideKey>(generation, ingress.side),
-        ];
-        let now = moment.tick();
-        let (narrow, wide) = (&mut self.narrow, &mut self.wide);
-        let mut short = Short { narrow, wide, plain: &plain, now };
-        let run = if short.pays() { short.run(ingress, frames, verdicts) } else { Run::default() };
-        let frames = &frames[run.frames..];
-        if frames.is_empty() {
-            return Judged { frame_bytes: run.bytes, all_allowed: true };
-        }
-        let verdicts = &mut verdicts[run.frames..];
-        let frame_bytes = self.intake.take(ingress, frames, &self.narrow, &self.wide);
         let segment = policy.segment(ingress.segment);
         let mut burst = Burst {
             policy,
@@ -157,26 +146,41 @@ impl Pipeline {
             midstream: segment.midstream,
             sender: ingress.side,
             moment,
-            now,
+            now: moment.tick(),
             in_grace: segment.midstream == Midstream::Grace
                 && self.grace_end_ns.is_none_or(|end| moment.steady_ns < end),
             grace_ns: self.grace_ns,
             roll_call: self.roll_call,
             begun: Begun::default(),
+            judge_again_left: JUDGED_AGAIN_MAX,
             events,
             counts: &mut self.counts,
             denied: &mut self.denied,
             refused: &mut self.refused,
             fragments: &mut self.fragments,
         };
+        let generation = burst.generation();
+        let plain = [
+            Plain::new::<NarrowKey>(generation, ingress.side),
+            Plain::new::<WideKey>(generation, ingress.side),
+        ];
         let Self { intake, deferred, .. } = self;
         let mut tables = Tables {
             removals: [self.narrow.removals(), self.wide.removals()],
             narrow: &mut self.narrow,
             wide: &mut self.wide,
         };
+        let run = match tables.are_small() {
+            true => burst.short(&mut tables, &plain, ingress, frames, verdicts),
+            false => Run::NONE,
+        };
+        let (frames, verdicts) = (&frames[run.frames..], &mut verdicts[run.frames..]);
+        if frames.is_empty() {
+            return Judged { frame_bytes: run.bytes, all_allowed: run.all_allowed };
+        }
+        let frame_bytes = run.bytes + intake.take(ingress, frames, tables.narrow, tables.wide);
+        let mut all_allowed = run.all_allowed;
         deferred.clear();
-        let mut all_allowed = true;
         let slots = intake.slots.iter().enumerate();
         for ((verdict, frame), (at, slot)) in verdicts.iter_mut().zip(frames).zip(slots) {
             let look = match slot.sort {
@@ -205,7 +209,7 @@ impl Pipeline {
                 all_allowed &= verdicts[at].is_allowed();
             }
         }
-        Judged { frame_bytes: run.bytes + frame_bytes, all_allowed }
+        Judged { frame_bytes, all_allowed }
     }
 
     /// Looks at as much of the flow tables as is due since the last call, at most `lines_max` lines of each, so that the
@@ -238,21 +242,34 @@ impl Pipeline {
             events,
             counts: &mut self.counts,
             refused: false,
+            read_out: ReadOut::Turn(0),
         };
         ageing.sweep_due(&mut self.narrow, &mut self.narrow_round, lines_max);
         ageing.sweep_due(&mut self.wide, &mut self.wide_round, lines_max);
     }
 
+    /// Reports what was counted of every live conversation since it was last reported: what is known of those that are still running
+    /// when learning ends. For replay; a worker's are read out by [`Pipeline::age`], each once in about four minutes.
+    pub fn read_out_all<S: EventSink>(&mut self, generation: u64, events: &mut S) {
+        self.sweep_all(generation, false, events);
+    }
+
     /// Ends every conversation and reports it; for the end of a replay.
     pub fn end_all<S: EventSink>(&mut self, events: &mut S) {
+        self.sweep_all(0, true, events);
+    }
+
+    fn sweep_all<S: EventSink>(&mut self, generation: u64, ends: bool, events: &mut S) {
+        let none = TickTimeouts::none();
         let mut ageing = Ageing {
             now: self.clock.now(),
-            generation: 0,
+            generation: generation as u16,
             roll_call: self.roll_call,
-            timeouts: &TickTimeouts::none(),
+            timeouts: if ends { &none } else { &self.timeouts },
             events,
             counts: &mut self.counts,
             refused: false,
+            read_out: ReadOut::All,
         };
         self.narrow.restart_sweep();
         self.wide.restart_sweep();

@@ -1,62 +1,77 @@
 //! The short way of a burst while the live conversations fit into the cache: one pass, in which a frame is read, looked up and
-//! counted at once. It ends at the first frame that needs more; that one and all behind it go the long way.
+//! counted at once, or denied as its like was before. It ends at the first frame that needs more; that one and all behind it go the
+//! long way.
 
-use loadlock_packet::{Brief, Common, Frame, Ingress, NarrowKey, Side, WideKey, common};
+use loadlock_packet::{Brief, Common, Frame, Ingress, Side, common};
 
-use crate::entry::{Entry, Plain, TableKey, Tick};
-use crate::intake::PREFETCH_AHEAD;
+use crate::deferred::Tables;
+use crate::denied::DeniedId;
+use crate::entry::{Entry, Plain, State, TableKey, Tick};
+use crate::intake::{PREFETCH_AHEAD, opening};
+use crate::report::EventSink;
 use crate::storage::Zeroed;
 use crate::table::Table;
-use crate::track::COURSE;
+use crate::track::{Burst, COURSE};
 use crate::verdict::VerdictWord;
 
 /// Lines that may be in use, both tables together: a third of a megabyte, which stays in a core's second-level cache.
 const LINES_MAX: usize = 5120;
 
 /// What came of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
-    /// How many frames have their verdict, all of them allowed.
+    /// How many frames have their verdict.
     pub frames: usize,
     /// Their bytes.
     pub bytes: u64,
+    /// All of them are allowed.
+    pub all_allowed: bool,
 }
 
-/// The flow tables and what a frame must find in them.
-pub(crate) struct Short<'a> {
-    pub narrow: &'a mut Table<NarrowKey>,
-    pub wide: &'a mut Table<WideKey>,
-    pub plain: &'a [Plain; 2],
-    pub now: Tick,
+impl Run {
+    /// Before the first frame.
+    pub const NONE: Self = Self { frames: 0, bytes: 0, all_allowed: true };
 }
 
-impl Short<'_> {
+impl Tables<'_> {
     /// Does the short way pay?
     #[inline]
-    pub fn pays(&self) -> bool {
+    pub fn are_small(&self) -> bool {
         let lines = self.narrow.length() + 2 * self.wide.length();
         lines <= LINES_MAX && !self.narrow.is_dense() && !self.wide.is_dense()
     }
+}
 
-    /// Counts and permits the frames of a burst up to the first that isn't plain. A function of its own: together with the long
+impl<S: EventSink> Burst<'_, S> {
+    /// Gives the frames up to the first that needs more their verdicts. A function of its own: together with the long
     /// way there aren't registers enough.
     #[inline(never)]
-    pub fn run<F: Frame>(
+    pub fn short<F: Frame>(
         &mut self,
+        tables: &mut Tables<'_>,
+        plain: &[Plain; 2],
         ingress: Ingress,
         frames: &[F],
         verdicts: &mut [VerdictWord],
     ) -> Run {
         // Two copies of the code, each of which knows its side.
         match ingress.side {
-            Side::A => self.run_from(Ingress { side: Side::A, ..ingress }, frames, verdicts),
-            Side::B => self.run_from(Ingress { side: Side::B, ..ingress }, frames, verdicts),
+            Side::A => {
+                let ingress = Ingress { side: Side::A, ..ingress };
+                self.short_from(tables, plain, ingress, frames, verdicts)
+            }
+            Side::B => {
+                let ingress = Ingress { side: Side::B, ..ingress };
+                self.short_from(tables, plain, ingress, frames, verdicts)
+            }
         }
     }
 
     #[inline(always)]
-    fn run_from<F: Frame>(
+    fn short_from<F: Frame>(
         &mut self,
+        tables: &mut Tables<'_>,
+        plain: &[Plain; 2],
         ingress: Ingress,
         frames: &[F],
         verdicts: &mut [VerdictWord],
@@ -64,7 +79,8 @@ impl Short<'_> {
         for frame in frames.iter().take(PREFETCH_AHEAD) {
             frame.prefetch();
         }
-        let mut run = Run::default();
+        let (now, denied_before) = (self.now, self.counts.denied_unreported);
+        let mut run = Run::NONE;
         for (at, (frame, verdict)) in frames.iter().zip(verdicts).enumerate() {
             if let Some(ahead) = frames.get(at + PREFETCH_AHEAD) {
                 ahead.prefetch();
@@ -72,10 +88,10 @@ impl Short<'_> {
             let (head, frame_bytes) = (frame.head(), frame.frame_bytes());
             let word = match common(head, frame_bytes, ingress) {
                 Some(Common::Narrow(brief)) => {
-                    count(self.narrow, &brief, &self.plain[0], frame_bytes, self.now)
+                    self.at_once(tables.narrow, &brief, &plain[0], frame_bytes, now)
                 }
                 Some(Common::Wide(brief)) => {
-                    count(self.wide, &brief, &self.plain[1], frame_bytes, self.now)
+                    self.at_once(tables.wide, &brief, &plain[1], frame_bytes, now)
                 }
                 None => None,
             };
@@ -84,27 +100,56 @@ impl Short<'_> {
             run.frames += 1;
             run.bytes += u64::from(frame_bytes);
         }
+        run.all_allowed = self.counts.denied_unreported == denied_before;
         run
     }
-}
 
-/// Counts a frame if that is all that it needs, and its conversation lies where its hash starts.
-#[inline(always)]
-fn count<K: TableKey>(
-    table: &mut Table<K>,
-    brief: &Brief<K>,
-    plain: &Plain,
-    frame_bytes: u32,
-    now: Tick,
-) -> Option<VerdictWord>
-where
-    Entry<K>: Zeroed,
-{
-    let entry = table.at_home(&brief.key)?;
-    let here = entry.key.same(&brief.key) & entry.is_plain(plain, brief.source);
-    if !here || brief.tcp_flags.any(COURSE) {
-        return None;
+    /// Counts a frame if that is all that it needs and its conversation lies where its hash starts, or denies it if nothing lies
+    /// there and its like was denied before.
+    #[inline(always)]
+    fn at_once<K: TableKey>(
+        &mut self,
+        table: &mut Table<K>,
+        brief: &Brief<K>,
+        plain: &Plain,
+        frame_bytes: u32,
+        now: Tick,
+    ) -> Option<VerdictWord>
+    where
+        Entry<K>: Zeroed,
+    {
+        let hash = table.hash(&brief.key);
+        let entry = table.at_home(hash)?;
+        if entry.key.same(&brief.key) & entry.is_plain(plain, brief.source) {
+            if brief.tcp_flags.any(COURSE) {
+                return None;
+            }
+            entry.count(plain.sender, frame_bytes, now);
+            return Some(entry.verdict);
+        }
+        if entry.state != State::EMPTY {
+            return None;
+        }
+        self.deny_at_once(table, brief, hash, frame_bytes)
     }
-    entry.count(plain.sender, frame_bytes, now);
-    Some(entry.verdict)
+
+    /// Out of line: inlined it would take the registers of the common case.
+    #[inline(never)]
+    fn deny_at_once<K: TableKey>(
+        &mut self,
+        table: &Table<K>,
+        brief: &Brief<K>,
+        hash: u64,
+        frame_bytes: u32,
+    ) -> Option<VerdictWord>
+    where
+        Entry<K>: Zeroed,
+    {
+        if !self.repeats_denials(table) {
+            return None;
+        }
+        let opening = opening(&brief.key, brief.tcp_flags);
+        let id = DeniedId::new(hash, K::NARROW, self.sender, opening);
+        self.deny_again(id, hash, brief.tcp_flags, frame_bytes)
+    }
 }

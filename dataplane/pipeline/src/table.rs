@@ -130,10 +130,10 @@ where
         }
     }
 
-    /// The line where a conversation's hash starts.
+    /// The entry where a hash starts. If it is empty, the conversation isn't there.
     #[inline(always)]
-    pub fn at_home(&mut self, key: &K) -> Option<&mut Entry<K>> {
-        let home = self.home(self.hash(key));
+    pub fn at_home(&mut self, hash: u64) -> Option<&mut Entry<K>> {
+        let home = self.home(hash);
         self.lines.get_mut(home)
     }
 
@@ -245,16 +245,20 @@ where
         if to >= from { to - from } else { to + self.lines.len() - from }
     }
 
-    /// Lets `judge` look at the occupied ones of the next `lines` lines. Returns true when the sweep has come to the table's
+    /// Lets `judge` look at the occupied ones of the next `lines` lines, and tells it which. Returns true when the sweep has come to the table's
     /// end. Empty lines cost a byte each.
     ///
     /// A conversation that is there from the round's beginning to its end is looked at at least once, whatever is removed
     /// meanwhile; twice, when a removal moves it from the table's beginning to its end, or the sweep back.
-    pub fn sweep(&mut self, lines: usize, mut judge: impl FnMut(&mut Entry<K>) -> Sweep) -> bool {
+    pub fn sweep(
+        &mut self,
+        lines: usize,
+        mut judge: impl FnMut(&mut Entry<K>, usize) -> Sweep,
+    ) -> bool {
         let end = self.cursor.saturating_add(lines).min(self.lines.len());
         while let Some(line) = self.tags.occupied_from(self.cursor, end) {
             self.cursor = line;
-            match judge(&mut self.lines[line]) {
+            match judge(&mut self.lines[line], line) {
                 Sweep::Keep => self.cursor += 1,
                 // Another conversation may have moved into this line: look at it again.
                 Sweep::Remove => self.remove(line),

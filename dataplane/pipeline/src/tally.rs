@@ -2,7 +2,7 @@
 
 use loadlock_exchange::{DropReason, PortBlock, PortTally};
 
-use crate::verdict::Verdict;
+use crate::verdict::VerdictWord;
 
 /// Counts of one burst, kept by the worker and used again for the next.
 #[derive(Default)]
@@ -21,20 +21,17 @@ impl BurstTally {
     /// Counts a frame that came in with this verdict. An allowed one counts as forwarded, until
     /// [`BurstTally::not_transmitted`] says otherwise.
     #[inline]
-    pub fn count(&mut self, verdict: Verdict, frame_bytes: u32) {
+    pub fn count(&mut self, verdict: VerdictWord, frame_bytes: u32) {
         self.tally.received_packets += 1;
         self.tally.received_bytes += u64::from(frame_bytes);
-        match verdict {
-            Verdict::Deny(reason) => {
-                self.tally.dropped[reason as usize] += 1;
-                self.denials = true;
-                return;
-            }
-            Verdict::WouldDeny(reason) => {
-                self.tally.would_deny[reason as usize] += 1;
-                self.denials = true;
-            }
-            Verdict::Allow(_) => {}
+        let (dropped, would_deny) = (&mut self.tally.dropped, &mut self.tally.would_deny);
+        if !verdict.is_allowed() {
+            self.denials = true;
+            let counts = if verdict.forwards() { would_deny } else { dropped };
+            counts[verdict.reason_index()] += 1;
+        }
+        if !verdict.forwards() {
+            return;
         }
         self.tally.forwarded_packets += 1;
         self.tally.forwarded_bytes += u64::from(frame_bytes);
@@ -84,7 +81,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::verdict::Basis;
+    use crate::verdict::{Basis, Verdict};
 
     fn verdict() -> impl Strategy<Value = Verdict> {
         let reason = || prop::sample::select(DropReason::ALL);
@@ -116,7 +113,7 @@ mod tests {
                 }
                 for &(verdict, frame_bytes, transmitted) in &burst {
                     if !all_allowed {
-                        tally.count(verdict, frame_bytes);
+                        tally.count(verdict.into(), frame_bytes);
                     }
                     expected.received_packets += 1;
                     expected.received_bytes += u64::from(frame_bytes);

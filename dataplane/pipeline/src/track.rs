@@ -11,7 +11,7 @@ use loadlock_packet::{
 use crate::clock::Moment;
 use crate::decide::{Adoption, Judgement, judge_again, judge_first};
 use crate::deferred::{Begun, Tables};
-use crate::denied::{DeniedKey, DeniedReports};
+use crate::denied::{DeniedId, DeniedReports};
 use crate::entry::{Entry, Flags, Plain, State, TableKey, Tick};
 use crate::fragments::Fragments;
 use crate::intake::{Reading, Slot, Sort};
@@ -35,6 +35,8 @@ pub(crate) struct Burst<'a, S> {
     pub grace_ns: u64,
     pub roll_call: u8,
     pub begun: Begun,
+    /// Conversations that may still be judged again in this burst; others keep their verdict.
+    pub judge_again_left: usize,
     pub events: &'a mut S,
     pub counts: &'a mut Counts,
     pub denied: &'a mut DeniedReports,
@@ -261,7 +263,8 @@ impl<S: EventSink> Burst<'_, S> {
         let generation = self.generation();
         let entry = table.get_mut(line);
         let mut over = entry.state == State::OVER;
-        if !over && entry.generation != generation {
+        if !over && entry.generation != generation && self.judge_again_left > 0 {
+            self.judge_again_left -= 1;
             let judgement = judge_again(&self.policy, &seen.key, entry.flags);
             match judgement.on(seen.is_error).verdict(self.mode) {
                 Verdict::Deny(_) => over = true,
@@ -467,14 +470,14 @@ impl<S: EventSink> Burst<'_, S> {
         send(self.events, self.counts, &event);
     }
 
-    fn denied_key<K: TableKey>(&self, seen: &Seen<K>) -> DeniedKey<K> {
-        DeniedKey { key: seen.key, sender: self.sender, opening: seen.opening }
+    fn denied_id<K: TableKey>(&self, seen: &Seen<K>) -> DeniedId {
+        DeniedId::new(seen.hash, K::NARROW, self.sender, seen.opening)
     }
 
     /// Why the policy in force denied such a frame lately. Doesn't hold while conversations are adopted, nor for frames that a line
     /// lets pass.
     fn known_denied<K: TableKey>(&self, seen: &Seen<K>) -> Option<DropReason> {
-        self.denied.known(&self.denied_key(seen), seen.hash, self.generation())
+        self.denied.known(self.denied_id(seen), self.generation())
     }
 
     /// Reports a frame that is dropped, or would be, unless its like was reported lately. `lasting`: until the policy changes,
@@ -498,9 +501,9 @@ impl<S: EventSink> Burst<'_, S> {
         seen: &Seen<K>,
         claim: Option<Claim>,
     ) {
-        let denied = self.denied_key(seen);
+        let denied = self.denied_id(seen);
         let until = if lasting { self.generation() } else { self.generation().wrapping_sub(1) };
-        let due = self.denied.count(&denied, reason, until, seen.hash, seen.frame_bytes, self.now);
+        let due = self.denied.count(denied, reason, until, seen.frame_bytes, self.now);
         let Some(due) = due else {
             self.counts.denied_unreported += 1;
             return;

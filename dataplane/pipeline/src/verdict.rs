@@ -1,6 +1,6 @@
 //! The outcome for one frame.
 
-use loadlock_exchange::{DropReason, RuleId};
+use loadlock_exchange::{DropReason, REASONS_MAX, RuleId};
 
 /// Why a frame is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +128,13 @@ impl VerdictWord {
         self.0 & DENY == 0
     }
 
+    /// Of a verdict that isn't allowed: its reason's place among the counters.
+    #[inline]
+    pub(crate) fn reason_index(self) -> usize {
+        const { assert!(REASONS_MAX.is_power_of_two()) };
+        self.0 as usize % REASONS_MAX
+    }
+
     pub(crate) fn rule_id(self) -> Option<RuleId> {
         self.verdict().rule()
     }
@@ -143,6 +150,7 @@ mod tests {
         let allowed = [Basis::Rule(rule), Basis::Learning, Basis::Infrastructure];
         let denied = DropReason::ALL.iter().flat_map(|&reason| {
             assert_eq!(reason as u32 & !NUMBER, 0);
+            assert_eq!(VerdictWord::from(Verdict::Deny(reason)).reason_index(), reason as usize);
             [Verdict::WouldDeny(reason), Verdict::Deny(reason)]
         });
         for verdict in allowed.map(Verdict::Allow).into_iter().chain(denied) {

@@ -50,6 +50,25 @@ fn revoked_rule_cuts_at_the_next_packet_and_kept_ones_are_not_touched() {
     assert_eq!(ended[0].rule, Some(renumbered.id()));
 }
 
+/// A new policy doesn't hold a burst up: four conversations of it are judged again, in their order, and the rest go on by the
+/// verdict they have until a later burst.
+#[test]
+fn new_policy_reaches_four_running_conversations_of_each_burst() {
+    let mut rig = Rig::settled(segment(Mode::Enforce), &[Rule::to_b(1, Sort::Udp4, 53)]);
+    let burst: Vec<_> = (0..20).map(|port| Packet::udp(53).port(5000 + port).frame()).collect();
+    let passed = |rig: &mut Rig| {
+        let verdicts = rig.burst(Side::A, &burst);
+        verdicts.iter().map(|verdict| verdict.forwards()).collect::<Vec<_>>()
+    };
+    assert_eq!(passed(&mut rig), [true; 20]);
+    rig.publish(segment(Mode::Enforce), &[]);
+    for denied in [4, 8, 12, 16, 20, 20] {
+        let expected: Vec<_> = (0..20).map(|number| number >= denied).collect();
+        assert_eq!(passed(&mut rig), expected);
+    }
+    assert_eq!(rig.flows(), 0);
+}
+
 /// Regression: the frame that met the revoked conversation was dropped even if another rule permits it to begin its own.
 #[test]
 fn frame_that_finds_its_conversation_revoked_is_judged_for_itself() {

@@ -150,7 +150,7 @@ fn each_protocol_has_its_key_its_verdict_and_its_counter() {
         assert_eq!(verdict, Verdict::Deny(DropReason::NoRule), "{name}");
         assert_eq!(rig.events(EventKind::Denied(DropReason::NoRule)).len(), 1, "{name}");
         let mut tally = BurstTally::new();
-        tally.count(verdict, frame.len() as u32);
+        tally.count(verdict.into(), frame.len() as u32);
         assert_eq!(tally.tally().dropped[DropReason::NoRule as usize], 1, "{name}");
         let rule = protocol.rule();
         let (verdict, _) = protocol.judge(segment(Mode::Enforce), &[rule]);

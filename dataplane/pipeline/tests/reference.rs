@@ -2,10 +2,12 @@
 
 mod support;
 
+use std::collections::HashMap;
+
 use loadlock_exchange::{
     Event, EventKind, Midstream, Mode, RuleOptions, SegmentPolicy, WorkerCounter,
 };
-use loadlock_packet::{Kind, Network, Side};
+use loadlock_packet::{FlowKey, Kind, Network, Side};
 use loadlock_pipeline::Capacity;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -140,10 +142,27 @@ fn story(event: &Event) -> Option<Story> {
     })
 }
 
+/// The model doesn't know when counters are read out: an end counts all of its conversation.
+fn with_read_outs(mut event: Event, read_out: &mut HashMap<FlowKey, [u64; 2]>) -> Event {
+    let sum = |a: [u64; 2], b: [u64; 2]| [a[0] + b[0], a[1] + b[1]];
+    match event.kind {
+        EventKind::Counted => {
+            let own = read_out.entry(event.key).or_default();
+            *own = sum(*own, event.packets);
+        }
+        EventKind::Ended => {
+            event.packets = sum(event.packets, read_out.remove(&event.key).unwrap_or_default());
+        }
+        _ => {}
+    }
+    event
+}
+
 fn compare(capacity: [usize; 2], mode: Mode, rules: Vec<Rule>, bindings: &[Bound], steps: &[Step]) {
     let [narrow, wide] = capacity;
     let mut rig = Rig::new(Capacity { narrow, wide, fragments: 64 }, segment(mode), &rules);
     let mut model = Model::new(capacity, mode, rules.clone(), START_NS);
+    let mut read_out = HashMap::new();
     for (number, step) in steps.iter().enumerate() {
         match step {
             Step::Burst(packets) => {
@@ -177,7 +196,9 @@ fn compare(capacity: [usize; 2], mode: Mode, rules: Vec<Rule>, bindings: &[Bound
         }
         model.now_ns = rig.now_ns;
         assert_eq!(rig.flows(), model.flows() as u64, "step {number}: {step:?}");
-        let mut told: Vec<Story> = rig.ring.drain().iter().filter_map(story).collect();
+        let drained = rig.ring.drain();
+        let whole = drained.into_iter().map(|event| with_read_outs(event, &mut read_out));
+        let mut told: Vec<Story> = whole.filter_map(|event| story(&event)).collect();
         let mut expected = std::mem::take(&mut model.stories);
         told.sort();
         expected.sort();

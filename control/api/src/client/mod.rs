@@ -1,6 +1,7 @@
 //! The client: blocking, one connection a request.
 
 mod error;
+mod learning;
 mod stream;
 
 use std::path::{Path, PathBuf};
@@ -170,7 +171,7 @@ impl Client {
     }
 
     /// Sends a request and reads the whole answer.
-    fn ask<T: DeserializeOwned>(
+    pub(crate) fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,

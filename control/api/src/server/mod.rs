@@ -7,6 +7,7 @@
 
 mod connection;
 mod history;
+mod learning;
 mod query;
 mod refusal;
 mod routes;

@@ -19,6 +19,13 @@ const ENDPOINTS: &[&str] = &[
     "GET /v1/drops",
     "GET /v1/events",
     "GET /v1/events/recent",
+    "GET /v1/questions",
+    "POST /v1/questions/{id}",
+    "GET /v1/answers",
+    "GET /v1/readiness",
+    "GET /v1/windows",
+    "POST /v1/windows",
+    "PUT /v1/windows/{number}/closing",
 ];
 
 impl Refusal {

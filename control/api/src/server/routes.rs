@@ -40,7 +40,7 @@ pub(super) struct Shared {
     pub(super) stopping: watch::Receiver<bool>,
 }
 
-type Pairs = Query<Vec<(String, String)>>;
+pub(super) type Pairs = Query<Vec<(String, String)>>;
 
 pub(super) fn router(shared: Shared) -> Router {
     Router::new()
@@ -54,6 +54,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/v1/drops", get(drops))
         .route("/v1/events", get(events))
         .route("/v1/events/recent", get(recent))
+        .merge(super::learning::router())
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown_endpoint)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -126,7 +127,7 @@ async fn renew_binding(
 }
 
 /// The body, if it is short and comes in time.
-async fn body(request: Request) -> Result<Bytes, Refusal> {
+pub(super) async fn body(request: Request) -> Result<Bytes, Refusal> {
     let arrived = timeout(ARRIVAL_TIME, request.extract::<Bytes, _>()).await;
     let bytes: Result<Bytes, BytesRejection> = arrived.map_err(|_| {
         let message = format!("the body didn't arrive within {} s", ARRIVAL_TIME.as_secs());
@@ -214,7 +215,7 @@ fn json(text: String) -> Response {
 
 /// Calls the backend on a thread where waiting is allowed. The answer is serialised there too: a long one must not hold up
 /// the other requests.
-async fn call<T: Serialize>(
+pub(super) async fn call<T: Serialize>(
     shared: &Shared,
     work: impl FnOnce(&dyn Backend) -> Result<T, BackendError> + Send + 'static,
 ) -> Result<Response, Refusal> {

@@ -132,6 +132,62 @@ impl Backend for Fake {
         Ok(BindingRenewed { binding, previous, time, policy_version: 38, generation: 42 })
     }
 
+    fn learning(
+        &self,
+        request: LearningRequest,
+        author: &str,
+    ) -> Result<LearningAnswer, BackendError> {
+        self.trouble()?;
+        let window = |number, body: WindowBody| Window {
+            number,
+            segment: body.segment,
+            from: Time::from_ns(1),
+            until: Time::from_ns(1 + u64::from(body.seconds) * 1_000_000_000),
+            open: true,
+            monitor: body.monitor,
+            author: author.to_owned(),
+            reason: body.reason,
+        };
+        Ok(match request {
+            LearningRequest::Questions { limit } => {
+                LearningAnswer::Questions(Listing::take([question()], limit))
+            }
+            LearningRequest::Answer { id, .. } if id != question().id => {
+                return Err(BackendError::Conflict {
+                    reason: format!("there is no open question \"{id}\""),
+                    next_step: "list them".to_owned(),
+                });
+            }
+            LearningRequest::Answer { .. } => LearningAnswer::Answered(Answered {
+                number: 1,
+                policy_version: 2,
+                generation: 3,
+                rules: [4, 5],
+            }),
+            LearningRequest::Answers { limit } => {
+                LearningAnswer::Answers(Listing::take(Vec::new(), limit))
+            }
+            LearningRequest::Readiness { limit, .. } => {
+                LearningAnswer::Readiness(Box::new(ReadinessReport {
+                    days: 9,
+                    unseen_services: [1.0, 0.0, 3.0],
+                    new_services_per_month: [0.5, 0.0, 1.0],
+                    blocks_per_month: [0.5, 0.0, 2.0],
+                    devices: Listing::take(Vec::new(), limit),
+                }))
+            }
+            LearningRequest::Windows { limit } => {
+                LearningAnswer::Windows(Listing::take(Vec::new(), limit))
+            }
+            LearningRequest::OpenWindow(body) => LearningAnswer::Window(window(1, body)),
+            LearningRequest::CloseWindow { number } => {
+                let (segment, reason) = ("fab".to_owned(), "closed".to_owned());
+                let body = WindowBody { segment, seconds: 0, monitor: false, reason };
+                LearningAnswer::Window(window(number, body))
+            }
+        })
+    }
+
     fn explain(&self, query: &ExplanationQuery) -> Result<Listing<Explanation>, BackendError> {
         self.trouble()?;
         let explanation = Explanation {
@@ -413,5 +469,16 @@ pub fn event(number: u64, kind: EventKind) -> EventLine {
         client_bytes: 60 * number,
         server_packets: 0,
         server_bytes: 0,
+    }
+}
+
+pub fn question() -> Question {
+    Question {
+        id: "0123456789ab".to_owned(),
+        kind: QuestionKind::Held,
+        words: "may it?".to_owned(),
+        segments: vec!["fab".to_owned()],
+        tuples: vec!["10.0.1.11 → 10.0.2.1 tcp/445".to_owned()],
+        tuples_total: 1,
     }
 }

@@ -120,7 +120,7 @@ where
                 }
             }
             Step::Sweep(age, lines) => {
-                table.sweep(lines, |entry| {
+                table.sweep(lines, |entry, _| {
                     if now - entry.last_seen < age {
                         return Sweep::Keep;
                     }
@@ -153,7 +153,7 @@ where
     let mut visits = HashMap::new();
     let mut cut = cut.iter();
     for &portion in portions.iter().chain(&[usize::MAX]) {
-        let at_end = table.sweep(portion, |entry| {
+        let at_end = table.sweep(portion, |entry, _| {
             *visits.entry(entry.key).or_insert(0) += 1;
             if u64::from(entry.last_seen) % 7 < doomed { Sweep::Remove } else { Sweep::Keep }
         });
@@ -234,7 +234,7 @@ fn a_sweep_that_removes_at_the_end_looks_at_most_twice_at_what_wrapped() {
         table.insert(entry(key, 0), table.hash(&key)).unwrap();
     }
     let mut visits = HashMap::new();
-    let at_end = table.sweep(usize::MAX, |entry| {
+    let at_end = table.sweep(usize::MAX, |entry, _| {
         *visits.entry(entry.key).or_insert(0) += 1;
         if entry.key == keys[0] { Sweep::Remove } else { Sweep::Keep }
     });
@@ -249,7 +249,7 @@ fn a_table_for_nobody_is_full_and_finds_nothing() {
     assert!(table.is_full());
     assert_eq!(table.find(&key, table.hash(&key)), None);
     assert_eq!(table.insert(entry(key, 0), table.hash(&key)), None);
-    assert!(table.sweep(usize::MAX, |_| Sweep::Remove));
+    assert!(table.sweep(usize::MAX, |_, _| Sweep::Remove));
 }
 
 /// Lines a lookup of each key reads, at most.
