@@ -9,7 +9,6 @@ use loadlock_exchange::{
     ControlExchange, DataplaneExchange, Dimensions, Infrastructure, Mode, PolicyImage, RuleEntry,
     Seed, SegmentPolicy, WORKER_COUNTERS, WorkerExchange,
 };
-use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{Ingress, SegmentId, Side};
 use loadlock_pipeline::{BURST_FRAMES_MAX, BurstTally, Capacity, Pipeline, Timeouts, VerdictWord};
 use tempfile::TempDir;
@@ -159,7 +158,8 @@ impl Path {
 /// It doesn't compile.
 pub fn compile(dimensioning: &Dimensioning, version: u64) -> io::Result<PolicyImage> {
     let infrastructure = Infrastructure { arp: true, neighbour_discovery: true, link_local: true };
-    let segment = SegmentPolicy { mode: dimensioning.mode, infrastructure, helpers: Helpers::NONE };
+    let segment =
+        SegmentPolicy { mode: dimensioning.mode, infrastructure, ..SegmentPolicy::CLOSED };
     let capacity = dimensioning.rules.len().max(1024);
     PolicyImage::compile(version, &[segment], &dimensioning.rules, SEED, capacity)
         .map_err(io::Error::other)

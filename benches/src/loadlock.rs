@@ -1,6 +1,5 @@
 //! Our dataplane on the same captures, with this program in control's place.
 
-use loadlock_packet::negotiation::Helpers;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -158,7 +157,7 @@ core = {main_core}
     pub fn compile(&self, version: u64) -> io::Result<PolicyImage> {
         let infrastructure =
             Infrastructure { arp: true, neighbour_discovery: true, link_local: true };
-        let segment = SegmentPolicy { mode: self.mode, infrastructure, helpers: Helpers::NONE };
+        let segment = SegmentPolicy { mode: self.mode, infrastructure, ..SegmentPolicy::CLOSED };
         let capacity = self.rules.len().max(1024);
         PolicyImage::compile(version, &[segment], &self.rules, seed()?, capacity)
             .map_err(io::Error::other)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
+use crate::binding::{Binding, BindingRenewal, BindingRenewed};
 use crate::event::EventLine;
 use crate::explanation::{Explanation, ExplanationQuery};
 use crate::learning::{LearningAnswer, LearningRequest};
@@ -42,6 +43,23 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// [`BackendError::UnknownSegment`], [`BackendError::Unavailable`].
     fn rules(&self, query: &RuleQuery) -> Result<Listing<Rule>, BackendError>;
+
+    /// Bindings of the policy in force, in the order of segments, VLANs and addresses.
+    ///
+    /// # Errors
+    /// [`BackendError::UnknownSegment`], [`BackendError::Unavailable`].
+    fn bindings(&self, query: &RuleQuery) -> Result<Listing<Binding>, BackendError>;
+
+    /// Gives an address to another station; returns when it is durable and published. `author` as for [`Backend::set_mode`].
+    ///
+    /// # Errors
+    /// [`BackendError`]; the binding before stays.
+    fn renew_binding(
+        &self,
+        segment: &str,
+        renewal: &BindingRenewal,
+        author: &str,
+    ) -> Result<BindingRenewed, BackendError>;
 
     /// Decisions of learning that fit the query, in the order of their subjects.
     ///

@@ -6,7 +6,7 @@
 //!   loadlock observe ◄── EventStream ◄── SSE ◄── History ◄──┴── Backend::subscribe
 //! ```
 //!
-//! * Types: [`Status`], [`Rule`], [`Flow`], [`DropCount`], [`EventLine`], [`ModeChanged`], and [`ErrorBody`] for what went wrong.
+//! * Types: [`Status`], [`Rule`], [`Flow`], [`DropCount`], [`EventLine`], [`ModeChanged`], [`Binding`], and [`ErrorBody`] for what went wrong.
 //!   Field names are stable within [`API_VERSION`]; units stand at their ends. A field may be added, so clients ignore
 //!   fields that they don't know.
 //! * [`serve`] answers requests through a [`Backend`]; nothing here knows the exchange or the store.
@@ -22,6 +22,7 @@
 mod address;
 mod alarm;
 mod backend;
+mod binding;
 mod client;
 mod error;
 mod event;
@@ -38,6 +39,7 @@ mod versions;
 
 pub use address::{AddressFilter, AddressFilterError};
 pub use backend::{Backend, BackendError};
+pub use binding::{Binding, BindingRenewal, BindingRenewed};
 pub use client::{Client, ClientError, EventStream};
 pub use error::{ErrorBody, ErrorCode};
 pub use event::{EventKind, EventLine, Lost, LostTag, StreamItem};

@@ -36,6 +36,15 @@ impl From<loadlock_packet::Side> for Side {
     }
 }
 
+impl From<Side> for loadlock_packet::Side {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::A => Self::A,
+            Side::B => Self::B,
+        }
+    }
+}
+
 /// What becomes, or became, of a conversation's frames. The same words as in a replay's verdicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

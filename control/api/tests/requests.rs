@@ -118,6 +118,19 @@ fn each_bad_request_is_refused_by_code_and_status() {
         (get(&served, mode), 405, "method_not_allowed", "doesn't take GET"),
         (put(&served, "/v1/status", "{}"), 405, "method_not_allowed", "doesn't take PUT"),
         (put(&served, mode, ""), 400, "invalid_body", "EOF"),
+        (
+            put(&served, "/v1/segments/fab/bindings", "{\"address\":\"10.0.1\",\"mac\":\"any\"}"),
+            400,
+            "invalid_body",
+            "10.0.1.11",
+        ),
+        (
+            put(&served, "/v1/segments/fba/bindings", "{\"address\":\"10.0.1.1\",\"mac\":\"any\"}"),
+            404,
+            "unknown_segment",
+            "fba",
+        ),
+        (get(&served, "/v1/bindings?side=a"), 400, "invalid_query", "side"),
         (put(&served, mode, "{\"mode\":7}"), 400, "invalid_body", "expected a string"),
         (
             put(&served, mode, "{\"mode\":\"learn\",\"for\":1}"),

@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod allow;
+mod bindings;
 mod check;
 mod control;
 mod drops;
@@ -73,6 +74,8 @@ enum Verb {
     Island(island::Arguments),
     /// Has Loadlock blocked this device, since when, and why
     Isitme(isitme::Arguments),
+    /// Which station has which address, and giving an address to another
+    Bindings(bindings::Arguments),
     /// Why something is permitted or not, on what evidence, and what would change it
     Explain(explain::Arguments),
     /// What learning asks people, and their answers
@@ -112,6 +115,7 @@ impl Verb {
             Self::Allow(arguments) => arguments.run(),
             Self::Island(arguments) => arguments.run(),
             Self::Isitme(arguments) => arguments.run(),
+            Self::Bindings(arguments) => arguments.run(),
             Self::Explain(arguments) => arguments.run(),
             Self::Questions(arguments) => arguments.run(),
             Self::Readiness(arguments) => arguments.run(),

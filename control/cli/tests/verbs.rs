@@ -108,6 +108,42 @@ fn every_verb_gives_the_apis_own_json() {
 }
 
 #[test]
+fn bindings_are_listed_with_how_they_are_held() {
+    let (_folder, served) = served();
+    let out = ask(&served, &["bindings", "list"]);
+    println!("{out}");
+    assert_eq!(
+        out,
+        "\
+SEGMENT  VLAN      SIDE  ADDRESS    STATION            HELD    REASON
+fab      untagged  a     10.0.1.11  02:00:00:00:00:01  mac-ip  learned
+fab      untagged  b     10.9.0.1   any                ip      learned; behind a router
+fab      untagged  a     –          02:00:00:00:00:01  mac-ip  learned
+3 bindings
+"
+    );
+}
+
+#[test]
+fn a_binding_is_renewed_in_one_line() {
+    let (_folder, served) = served();
+    let renew = ["bindings", "renew", "fab", "10.0.1.11", "02:00:00:00:00:99", "--side", "a"];
+    let out = ask(&served, &renew);
+    assert_eq!(
+        out,
+        "segment fab: 10.0.1.11 is 02:00:00:00:00:99 on side a (before: 10.0.1.11 is 02:00:00:00:00:01 on side a), policy \
+         version 38, in force as generation 42\n"
+    );
+    let (code, _, err) = outcome(
+        program(&["bindings", "renew", "fba", "10.0.1.11", "any", "--socket"]).arg(&served.socket),
+    );
+    assert_ne!(code, 0);
+    assert!(err.contains("there is no segment \"fba\""), "{err}");
+    let (code, ..) = run(&["bindings", "renew", "fab", "10.0.1.300", "any"]);
+    assert_eq!(code, 2, "not an address");
+}
+
+#[test]
 fn rules_are_listed_in_words() {
     let (_folder, served) = served();
     let out = ask(&served, &["rules", "list"]);

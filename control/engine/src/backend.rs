@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use loadlock_api::{
-    Backend, BackendError, DropCount, EventLine, Explanation, ExplanationQuery, Flow, FlowQuery,
-    IsItMe, LearningAnswer, LearningRequest, Listing, Mode, ModeChanged, PolicyAnswer,
-    PolicyChanged, PolicyRequest, Rule, RuleQuery, Status,
+    Backend, BackendError, Binding, BindingRenewal, BindingRenewed, DropCount, EventLine,
+    Explanation, ExplanationQuery, Flow, FlowQuery, IsItMe, LearningAnswer, LearningRequest,
+    Listing, Mode, ModeChanged, PolicyAnswer, PolicyChanged, PolicyRequest, Rule, RuleQuery,
+    Status,
 };
 use loadlock_policy::AddressMatch;
 use loadlock_settings::Settings;
@@ -29,6 +30,13 @@ pub(crate) enum Command {
         reply: Reply<ModeChanged>,
     },
     Rules(RuleQuery, Reply<Listing<Rule>>),
+    Bindings(RuleQuery, Reply<Listing<Binding>>),
+    Renew {
+        segment: String,
+        renewal: BindingRenewal,
+        author: String,
+        reply: Reply<BindingRenewed>,
+    },
     Explain(ExplanationQuery, Reply<Listing<Explanation>>),
     Flows(FlowQuery, Reply<Listing<Flow>>),
     Drops(Reply<Vec<DropCount>>),
@@ -101,6 +109,20 @@ impl Backend for CoreBackend {
 
     fn rules(&self, query: &RuleQuery) -> Result<Listing<Rule>, BackendError> {
         self.ask(|reply| Command::Rules(query.clone(), reply))
+    }
+
+    fn bindings(&self, query: &RuleQuery) -> Result<Listing<Binding>, BackendError> {
+        self.ask(|reply| Command::Bindings(query.clone(), reply))
+    }
+
+    fn renew_binding(
+        &self,
+        segment: &str,
+        renewal: &BindingRenewal,
+        author: &str,
+    ) -> Result<BindingRenewed, BackendError> {
+        let (segment, renewal, author) = (segment.to_owned(), renewal.clone(), author.to_owned());
+        self.ask(|reply| Command::Renew { segment, renewal, author, reply })
     }
 
     fn explain(&self, query: &ExplanationQuery) -> Result<Listing<Explanation>, BackendError> {

@@ -7,9 +7,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::Receiver;
 use loadlock_api::{EventLine, Listing, ModeChanged};
-use loadlock_exchange::{ControlExchange, Event, EventKind, Mode, PublishError, RegionError};
+use loadlock_exchange::{
+    ControlExchange, Event, EventKind, Mode, PublishError, RegionError, binding_capacity,
+};
 use loadlock_learn::{
-    AdmissionSettings, Decisions, Drift, EvidenceChanges, LearnLimits, Learner, Volume,
+    AdmissionSettings, Decisions, Drift, EvidenceChanges, LearnLimits, Learner, StationRow,
+    Stations, Volume,
 };
 use loadlock_settings::Settings;
 use loadlock_store::{Cursor, Store};
@@ -19,17 +22,21 @@ use crate::backend::Command;
 use crate::change::Deadline;
 use crate::denials::DenialLog;
 use crate::error::EngineError;
+use crate::identity::Violations;
 use crate::lines::{event_line, flow};
 use crate::live::LiveView;
 use crate::rows;
 use crate::said::Said;
 use crate::state::State;
+use crate::stations;
 use crate::storage::{Batch, Saved, Storage};
 
 /// Everything the core thread owns.
 pub(crate) struct Core {
     pub settings: Settings,
     pub learner: Learner,
+    pub stations: Stations,
+    pub violations: Violations,
     pub state: State,
     pub exchange: Option<ControlExchange>,
     pub live: LiveView,
@@ -40,7 +47,7 @@ pub(crate) struct Core {
     pub last_error: Option<String>,
     pub storage: Storage,
     events: broadcast::Sender<Arc<EventLine>>,
-    /// The learner's revision that is in `state`.
+    /// The revision of learner and stations that is in `state`.
     pub(crate) learned_revision: u64,
     version_due: Instant,
     pub publish_due: Option<Instant>,
@@ -48,7 +55,7 @@ pub(crate) struct Core {
     attach_error: Option<String>,
     save_due: Instant,
     events_unsaved: u64,
-    saving: Option<EvidenceChanges>,
+    saving: Option<(EvidenceChanges, Vec<StationRow>)>,
     /// The version in force must be confirmed until then.
     pub pending: Option<Deadline>,
     pub denials: DenialLog,
@@ -96,8 +103,14 @@ impl Core {
         let names: Vec<String> =
             settings.segments.iter().map(|segment| segment.name.to_string()).collect();
         let mut learner = Learner::new(&names, LearnLimits::default());
-        let (evidence, unread) = rows::decode(&std::mem::take(&mut storage.evidence));
+        let (seen, evidence): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut storage.evidence).into_iter().partition(stations::is_station);
+        let (evidence, unread) = rows::decode(&evidence);
         let restored = learner.restore(evidence);
+        let (seen, unread_stations) = stations::decode(&seen);
+        let mut stations = Stations::new(&names);
+        stations.restore(seen);
+        let unread = unread + unread_stations;
         let mut last_error = None;
         if unread + restored.refused > 0 {
             last_error = Some(format!(
@@ -140,6 +153,8 @@ impl Core {
             stored_cursors: std::mem::take(&mut storage.cursors),
             settings,
             learner,
+            stations,
+            violations: Violations::default(),
             state,
             exchange: None,
             started: now,
@@ -243,7 +258,7 @@ impl Core {
     }
 
     /// Takes what the rings hold, a bounded number of records of each. Returns how many.
-    fn drain(&mut self) -> usize {
+    pub(crate) fn drain(&mut self) -> usize {
         let Some(mut exchange) = self.exchange.take() else { return 0 };
         let mut drained = 0;
         for ring in &mut exchange.events {
@@ -279,7 +294,9 @@ impl Core {
         }
         if !denial && (event.flags.learning || (learning && event.rule.is_some())) {
             self.learner.observe(event);
+            self.stations.observe(event);
         }
+        self.violations.observe(&self.settings, event);
         if !event.flags.repeated
             && let Some(line) = event_line(&self.settings, &self.state.policy, &whole)
         {
@@ -292,10 +309,11 @@ impl Core {
         if self.saving.is_some() || self.events_unsaved == 0 || now < self.save_due {
             return;
         }
-        let changes = self.learner.take_changes();
-        let (removed, rows) = rows::encode(&changes);
+        let (changes, seen) = (self.learner.take_changes(), self.stations.take_changes());
+        let (removed, mut rows) = rows::encode(&changes);
+        rows.extend(stations::encode(&seen));
         self.storage.save(Batch { removed, rows, cursors: self.cursors() });
-        self.saving = Some(changes);
+        self.saving = Some((changes, seen));
         self.events_unsaved = 0;
         self.save_due = now + SAVE_EVERY;
     }
@@ -325,8 +343,9 @@ impl Core {
             }
             Err(error) => {
                 self.fail(error.to_string());
-                if let Some(changes) = changes {
+                if let Some((changes, seen)) = changes {
                     self.learner.keep_unsaved(&changes);
+                    self.stations.keep_unsaved(&seen);
                 }
                 self.events_unsaved += 1;
                 self.save_due = now + SAVE_AGAIN;
@@ -343,7 +362,7 @@ impl Core {
     fn version_if_due(&mut self, now: Instant) {
         // While a version waits for its confirmation, nothing may follow it.
         let learning = self.state.modes.contains(&Mode::Learn) && self.pending.is_none();
-        if !learning || now < self.version_due || self.learner.revision() == self.learned_revision {
+        if !learning || now < self.version_due || self.revision() == self.learned_revision {
             return;
         }
         self.version_due = now + self.settings.control.version_interval;
@@ -362,9 +381,13 @@ impl Core {
         reason: &str,
         by_person: bool,
     ) -> Result<(), String> {
-        let revision = self.learner.revision();
+        let revision = self.revision();
         let decisions = self.decide();
-        let learned = self.learner.policy_of(&decisions).map_err(|errors| errors.to_string())?;
+        let learned = self
+            .learner
+            .policy_of(&decisions)
+            .and_then(|rules| rules.with_bindings(self.learned_bindings(), "learned bindings"))
+            .map_err(|errors| errors.to_string())?;
         let is_learning = |segment: &str| {
             self.state.is_learning(&self.settings, segment)
                 || self.decided_segments.contains(segment)
@@ -380,6 +403,37 @@ impl Core {
             return Ok(());
         }
         let new = State { policy: Arc::new(policy), modes, ..self.state.clone() };
+        self.append(new, author, reason, by_person)?;
+        self.learned_revision = revision;
+        Ok(())
+    }
+
+    /// Grows with everything that may change what is learned.
+    fn revision(&self) -> u64 {
+        self.learner.revision().wrapping_add(self.stations.revision())
+    }
+
+    /// As many as go with the rules: in a fixed order, so that the same ones are left out each time, which is an alarm.
+    fn learned_bindings(&self) -> Vec<loadlock_policy::Binding> {
+        let mut bindings = self.stations.bindings();
+        bindings.truncate(self.binding_room());
+        bindings
+    }
+
+    /// Room for learned bindings beside those that a person stated.
+    pub(crate) fn binding_room(&self) -> usize {
+        let stated = self.state.policy.bindings().iter().filter(|binding| !binding.is_learned());
+        binding_capacity(self.settings.dimensions().rule_capacity).saturating_sub(stated.count())
+    }
+
+    /// Makes a state durable and due for publication. `by_person`: it counts as put in force by the author.
+    pub(crate) fn append(
+        &mut self,
+        new: State,
+        author: &str,
+        reason: &str,
+        by_person: bool,
+    ) -> Result<(), String> {
         let version = new.to_version(&self.settings, now_ns(), author, reason, "");
         let append = move |store: &mut Store| match by_person {
             true => store.append_applied(&version),
@@ -391,10 +445,10 @@ impl Core {
             author,
             reason,
             rules = new.policy.rules().len(),
+            bindings = new.policy.bindings().len(),
             "new policy version"
         );
         self.state = State { number, ..new };
-        self.learned_revision = revision;
         self.publish_due = Some(Instant::now());
         Ok(())
     }
@@ -412,7 +466,7 @@ impl Core {
         }
     }
 
-    fn publish_if_due(&mut self, now: Instant) {
+    pub(crate) fn publish_if_due(&mut self, now: Instant) {
         if self.publish_due.is_none_or(|due| now < due) {
             return;
         }
@@ -472,6 +526,11 @@ impl Core {
                         query.limit,
                     )),
                 };
+                drop(reply.send(result));
+            }
+            Command::Bindings(query, reply) => drop(reply.send(self.bindings(&query))),
+            Command::Renew { segment, renewal, author, reply } => {
+                let result = self.renew(&segment, &renewal, &author);
                 drop(reply.send(result));
             }
             Command::Learning { request, author, reply } => {

@@ -24,6 +24,7 @@ mod core;
 mod denials;
 mod error;
 mod explain;
+mod identity;
 mod lines;
 mod live;
 mod questions;
@@ -31,6 +32,7 @@ mod report;
 mod rows;
 mod said;
 mod state;
+mod stations;
 mod storage;
 
 use std::sync::Arc;

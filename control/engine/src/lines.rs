@@ -6,6 +6,7 @@ use loadlock_packet::{FlowKey, Kind, Network, Side};
 use loadlock_policy::{Policy, Service};
 use loadlock_settings::Settings;
 
+use crate::identity::{address_of, bound};
 use crate::live::{LiveBasis, LiveFlow};
 
 /// A conversation's ends in words.
@@ -64,6 +65,16 @@ pub(crate) fn segment_name(settings: &Settings, key: &FlowKey) -> String {
     segment.map_or_else(|| format!("segment {index}"), |segment| segment.name.to_string())
 }
 
+/// Whose frame it was, what it claims, and what speaks against it.
+fn identity_words(settings: &Settings, policy: &Policy, event: &Event) -> String {
+    let mac = event.macs[event.initiator as usize];
+    let claims = event.claimed.map(|address| format!(", claims {address}")).unwrap_or_default();
+    let (segment, vlans) = (segment_name(settings, &event.key), event.key.tail().vlans());
+    let bound = bound(policy, &segment, vlans, address_of(event), mac);
+    let bound = bound.map(|binding| format!("; bound: {binding}")).unwrap_or_default();
+    format!(", from station {mac}{claims}{bound}")
+}
+
 /// An event as clients see it; `None` for a read-out of counters, which is no news.
 pub(crate) fn event_line(settings: &Settings, policy: &Policy, event: &Event) -> Option<EventLine> {
     let (kind, reason) = match event.kind {
@@ -88,6 +99,9 @@ pub(crate) fn event_line(settings: &Settings, policy: &Policy, event: &Event) ->
     match (reason, event.rule) {
         (Some(reason), _) => {
             words += &format!(": {} ({packets} packets)", reason.meaning());
+            if reason.is_identity() {
+                words += &identity_words(settings, policy, event);
+            }
         }
         (None, Some(rule)) if event.flags.negotiated => {
             words += &format!(", its port negotiated by rule {rule}");

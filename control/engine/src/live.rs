@@ -149,6 +149,7 @@ mod tests {
             packets: [1, 0],
             bytes: [60, 0],
             macs: [MacAddress([0; 6]); 2],
+            claimed: None,
         }
     }
 

@@ -34,8 +34,22 @@ impl Core {
         status.alarms = status.find_alarms();
         status.alarms.extend(self.storage.alarms.iter().map(|alarm| format!("store: {alarm}")));
         status.alarms.extend(self.pending_alarm());
+        status.alarms.extend(self.violations.alarms(&self.state.policy, now_ns));
+        status.alarms.extend(self.unbound());
         status.alarms.extend(self.volume_alarms());
         status
+    }
+
+    /// That not everything learned can be held, if so.
+    fn unbound(&self) -> Option<String> {
+        let left_out = self.stations.bindings().len().saturating_sub(self.binding_room()) as u64
+            + self.stations.refused();
+        (left_out > 0).then(|| {
+            format!(
+                "identity: {} learned bindings aren't held for want of room; raise exchange.rule_capacity, and restart both",
+                thousands(left_out)
+            )
+        })
     }
 
     /// Rights that carried much more than usual today or yesterday.

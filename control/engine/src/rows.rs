@@ -143,11 +143,11 @@ fn pair<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<[T; 2]> 
 }
 
 /// Twelve hexadecimal digits.
-fn mac_text(mac: MacAddress) -> String {
+pub(crate) fn mac_text(mac: MacAddress) -> String {
     mac.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn mac(value: &Value) -> Option<MacAddress> {
+pub(crate) fn mac(value: &Value) -> Option<MacAddress> {
     let text = value.as_str().filter(|text| text.len() == 12)?;
     let bits = u64::from_str_radix(text, 16).ok()?;
     let [_, _, bytes @ ..] = bits.to_be_bytes();

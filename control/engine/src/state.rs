@@ -8,6 +8,7 @@ use loadlock_settings::Settings;
 use loadlock_store::{NewVersion, SegmentMode, Version, VersionNumber};
 
 use crate::error::EngineError;
+use crate::identity::held;
 
 /// A version in working form. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -96,11 +97,15 @@ impl State {
             segments.iter().any(|segment| segment.name == *rule.parts().segment)
         };
         let own;
-        let policy = if self.policy.rules().iter().all(|rule| known(&rule)) {
+        let policy = if self.policy.rules().iter().all(|rule| known(&rule))
+            && self.policy.bindings().is_empty()
+        {
             &*self.policy
         } else {
             let rules = self.policy.rules().iter().filter(known).cloned().collect();
-            own = Policy::from_rules(rules, "stored rules").map_err(|error| error.to_string())?;
+            own = Policy::from_rules(rules, "stored rules")
+                .and_then(|policy| policy.with_bindings(held(self, settings), "stored bindings"))
+                .map_err(|error| error.to_string())?;
             &own
         };
         let seed = seed().map_err(|error| format!("/dev/urandom gives no seed: {error}"))?;

@@ -1,9 +1,8 @@
 //! A policy in force: the compiled allowlist that a worker asks.
 
 use loadlock_exchange::{
-    Infrastructure, Mode, Policy as Header, PolicyImage, RuleOptions, Seed, SegmentPolicy,
+    Infrastructure, Policy as Header, PolicyImage, RuleOptions, Seed, SegmentPolicy,
 };
-use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{FlowKey, Kind, Side};
 use loadlock_policy::{Policy, SegmentDefinition};
 
@@ -25,7 +24,7 @@ impl Enforced {
             Infrastructure { arp: true, neighbour_discovery: true, link_local: true };
         let definition = |name: &String| SegmentDefinition {
             name: name.clone(),
-            policy: SegmentPolicy { mode: Mode::Enforce, infrastructure, helpers: Helpers::NONE },
+            policy: SegmentPolicy { infrastructure, ..SegmentPolicy::CLOSED },
         };
         let segments: Vec<SegmentDefinition> = segments.iter().map(definition).collect();
         let seed = Seed([0x6c6f_6164_6c6f_636b, 0x6576_616c_7561_7465]);

@@ -125,6 +125,7 @@ pub(crate) fn events(flow: &Flow, key: FlowKey) -> [Event; 2] {
         packets: ordered(1, 0),
         bytes: ordered(74, 0),
         macs: by_side(client, MacAddress(flow.client_mac), MacAddress(flow.server_mac)),
+        claimed: None,
     };
     let ended = Event {
         kind: EventKind::Ended,

@@ -265,6 +265,7 @@ mod tests {
             packets: [3, 0],
             bytes: [300, 0],
             macs: [loadlock_packet::MacAddress([0; 6]); 2],
+            claimed: None,
         }
     }
 

@@ -41,7 +41,7 @@ pub(crate) struct Ledger {
 }
 
 /// From this many addresses on, a station is a router, and the addresses behind it have no station of their own.
-const ROUTER_ADDRESSES_MIN: usize = 4;
+pub(crate) const ROUTER_ADDRESSES_MIN: usize = 4;
 
 impl Ledger {
     /// Puts evidence in order. `tuples` are different.

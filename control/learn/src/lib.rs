@@ -15,6 +15,8 @@
 //!    └─► drift: what comes after learning
 //! ```
 //!
+//! Beside it, [`Stations`] learns who speaks for which address: the bindings.
+//!
 //! All behind the ledger is a function of evidence and of what people said: there is nothing else to store, and a restart changes
 //! nothing.
 //!
@@ -49,6 +51,7 @@ mod roles;
 mod row;
 mod rules;
 mod settle;
+mod stations;
 mod subject;
 mod suspicion;
 mod table;
@@ -70,6 +73,7 @@ pub use readiness::{Calendar, Readiness, SiteReadiness};
 pub use roles::Roles;
 pub use row::{EvidenceChanges, EvidenceRow, EvidenceSubject, Restored};
 pub use rules::{Party, Summary};
+pub use stations::{Seen, Sender, StationRow, Stations};
 pub use subject::{Subject, SubjectKind};
 pub use suspicion::{Charge, Conviction};
 pub use volume::{Loud, Volume};

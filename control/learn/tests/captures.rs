@@ -9,7 +9,6 @@ use loadlock_exchange::{
     DropReason, Event, Infrastructure, Mode, Policy as Snapshot, PolicyImage, Seed, SegmentPolicy,
 };
 use loadlock_learn::{AdmissionSettings, Answers, LearnLimits, Learner};
-use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{Ingress, Kind, Malformed, SegmentId, Side, parse};
 use loadlock_pipeline::{Capacity, Pipeline, Timeouts, Verdict};
 use loadlock_policy::{Policy, SegmentDefinition};
@@ -74,7 +73,7 @@ fn compiled(policy: &Policy, mode: Mode) -> PolicyImage {
         Infrastructure { arp: false, neighbour_discovery: false, link_local: false };
     let segments = [SegmentDefinition {
         name: "fab".to_owned(),
-        policy: SegmentPolicy { mode, infrastructure, helpers: Helpers::NONE },
+        policy: SegmentPolicy { mode, infrastructure, ..SegmentPolicy::CLOSED },
     }];
     policy.compile(&segments, 1, Seed([7, 11]), 1_000_000).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -4,11 +4,9 @@
 mod support;
 
 use loadlock_exchange::{
-    Event, EventKind, Found, Infrastructure, Mode, Policy as Snapshot, PolicyView, Seed,
-    SegmentPolicy,
+    Event, EventKind, Found, Infrastructure, Policy as Snapshot, PolicyView, Seed, SegmentPolicy,
 };
 use loadlock_learn::{AdmissionSettings, Answers, LearnLimits, Learner};
-use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{FlowKey, Kind, Side};
 use loadlock_policy::SegmentDefinition;
 use proptest::prelude::*;
@@ -139,7 +137,7 @@ proptest! {
         let limits = LearnLimits { conversations_max, ..LearnLimits::default() };
         let policy = learner_of(&events, limits).policy(&AdmissionSettings::record_all(), &Answers::default()).expect("learned rules are valid");
         let infrastructure = Infrastructure { arp: false, neighbour_discovery: false, link_local: false };
-        let closed = SegmentPolicy { mode: Mode::Enforce, infrastructure, helpers: Helpers::NONE };
+        let closed = SegmentPolicy { infrastructure, ..SegmentPolicy::CLOSED };
         let segments = [SegmentDefinition { name: "fab".to_owned(), policy: closed }];
         let image = policy.compile(&segments, 1, Seed([1, 2]), 1000);
         let image = image.map_err(|error| TestCaseError::fail(error.to_string()))?;

@@ -115,7 +115,7 @@ impl AddressMatch {
 }
 
 /// Six pairs of hexadecimal digits with colons between them.
-fn mac_from_text(text: &str) -> Option<MacAddress> {
+pub(crate) fn mac_from_text(text: &str) -> Option<MacAddress> {
     let mut bytes = [0; 6];
     let mut parts = text.split(':');
     for byte in &mut bytes {

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use loadlock_exchange::{CompileError, PolicyImage, RuleEntry, RuleId, Seed, SegmentPolicy};
+use loadlock_exchange::{
+    BindingError, CompileError, PolicyImage, RuleEntry, RuleId, Seed, SegmentPolicy,
+};
 use loadlock_packet::{KeyTail, SEGMENTS_MAX, SegmentId};
 
 use crate::policy::Policy;
@@ -45,6 +47,8 @@ pub enum PolicyCompileError {
     },
     /// The tables can't be laid out.
     Tables(CompileError),
+    /// The bindings can't be laid out.
+    Bindings(BindingError),
 }
 
 impl fmt::Display for PolicyCompileError {
@@ -66,7 +70,9 @@ impl fmt::Display for PolicyCompileError {
                     configured.join(", ")
                 )
             }
-            Self::Tables(_) => f.write_str("the policy can't be laid out for the dataplane"),
+            Self::Tables(_) | Self::Bindings(_) => {
+                f.write_str("the policy can't be laid out for the dataplane")
+            }
         }
     }
 }
@@ -75,6 +81,7 @@ impl std::error::Error for PolicyCompileError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Tables(error) => Some(error),
+            Self::Bindings(error) => Some(error),
             _ => None,
         }
     }
@@ -97,14 +104,22 @@ impl Policy {
         let too_many = PolicyCompileError::TooManySegments { segments: segments.len() };
         let ids = (0..segments.len()).map(SegmentId::new).collect::<Option<Vec<_>>>();
         let ids = ids.ok_or(too_many)?;
-        let names = segments.iter().map(|segment| segment.name.as_str()).zip(ids).collect();
+        let names: HashMap<&str, SegmentId> =
+            segments.iter().map(|segment| segment.name.as_str()).zip(ids).collect();
         let entries = self.entries(&names).map_err(|unknown| {
             let configured = segments.iter().map(|segment| segment.name.clone()).collect();
             PolicyCompileError::UnknownSegments { unknown, configured }
         })?;
         let policies: Vec<_> = segments.iter().map(|segment| segment.policy).collect();
-        PolicyImage::compile(version, &policies, &entries, seed, rule_capacity)
-            .map_err(PolicyCompileError::Tables)
+        let image = PolicyImage::compile(version, &policies, &entries, seed, rule_capacity)
+            .map_err(PolicyCompileError::Tables)?;
+        // Bindings of segments that aren't there are about nobody here.
+        let bound = self.bindings().iter().filter_map(|binding| {
+            let segment = names.get(&*binding.parts().segment)?;
+            Some(binding.entry(*segment))
+        });
+        let bound: Vec<_> = bound.collect();
+        image.bind(&bound, rule_capacity).map_err(PolicyCompileError::Bindings)
     }
 
     fn entries(

@@ -114,6 +114,15 @@ pub enum Problem {
     },
     /// More rules than there are ids.
     TooManyRules,
+    /// An address with two bindings, or a station on two sides.
+    BoundTwice {
+        /// The second binding.
+        words: String,
+        /// The first one, counted from 1 in the order of the file.
+        first: usize,
+        /// Its line.
+        first_line: Option<usize>,
+    },
 }
 
 impl fmt::Display for Problem {
@@ -173,6 +182,11 @@ impl fmt::Display for Problem {
                 f,
                 "the rules leave open {shapes} different combinations of fields, at most {SHAPES_MAX} are allowed; write rules of the \
                  same kind with the same prefix lengths and port ranges, beginning with the rarest: rules {rarest:?}"
+            ),
+            Self::BoundTwice { words, first, first_line } => write!(
+                f,
+                "({words}) contradicts binding[#{first}]{}; remove one of them",
+                on_line(*first_line)
             ),
             Self::TooManyRules => write!(f, "more than {RULES_MAX} rules; split the site"),
         }

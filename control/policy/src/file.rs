@@ -19,6 +19,33 @@ pub struct PolicyFile {
     /// The rules.
     #[serde(default)]
     pub rule: Vec<RuleFile>,
+    /// The bindings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub binding: Vec<BindingFile>,
+}
+
+/// One binding before validation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BindingFile {
+    /// Name of the segment; mandatory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
+    /// The VLAN. Absent: untagged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<VlanFile>,
+    /// Side of the segment, `a` or `b`; mandatory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<String>,
+    /// The IP address. Absent: a station without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The station. Absent: any on this side may speak for the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// Why; mandatory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// One rule before validation. What may be absent has its default in [`PolicyFile::validate`].
@@ -92,6 +119,7 @@ impl From<&Policy> for PolicyFile {
     /// Writes every field out, as [`Policy::to_toml`] does.
     fn from(policy: &Policy) -> Self {
         let rule = policy.rules().iter().map(RuleFile::from).collect();
-        Self { format: FILE_FORMAT, rule }
+        let binding = policy.bindings().iter().map(BindingFile::from).collect();
+        Self { format: FILE_FORMAT, rule, binding }
     }
 }

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod binding;
 mod block;
 mod canonical;
 mod compile;
@@ -36,12 +37,13 @@ mod vlan;
 mod write;
 
 pub use address::{AddressMatch, Prefix};
+pub use binding::{Binding, BindingParts, LEARNED};
 pub use block::Block;
 pub use compile::{PolicyCompileError, SegmentDefinition, UnknownSegment};
 pub use diff::{Difference, permits_all_of};
 pub use document::{Assertion, Device, Document, Island, Permit, Refusal, Space, Zone};
 pub use error::{PolicyError, PolicyErrors, Problem, Refused};
-pub use file::{FILE_FORMAT, PolicyFile, RuleFile, VlanFile};
+pub use file::{BindingFile, FILE_FORMAT, PolicyFile, RuleFile, VlanFile};
 pub use policy::{Policy, PolicyHash};
 pub use rule::{Opens, REASON_CHARACTERS_MAX, Rule, RuleParts};
 pub use service::{Protocol, Service};

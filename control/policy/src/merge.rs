@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use loadlock_exchange::RuleId;
-use loadlock_packet::Side;
+use loadlock_packet::{MacAddress, Side, VlanStack};
 
 use crate::address::AddressMatch;
+use crate::binding::Binding;
 use crate::error::PolicyErrors;
 use crate::policy::Policy;
 use crate::rule::{Rule, RuleParts};
@@ -42,7 +43,7 @@ impl Policy {
     pub fn with_learned(
         &self,
         learned: &Policy,
-        is_learning: impl Fn(&str) -> bool,
+        is_learning: impl Fn(&str) -> bool + Copy,
     ) -> Result<Policy, PolicyErrors> {
         let mut found: HashMap<Subject<'_>, &Rule> = learned
             .rules()
@@ -78,8 +79,46 @@ impl Policy {
         new.sort_unstable_by_key(|rule| rule.id());
         let numbers = (highest + 1..).map_while(RuleId::new);
         rules.extend(numbers.zip(new).map(|(id, rule)| rule.clone().with_id(id)));
-        Policy::from_rules(rules, "learned rules")
+        let bindings = self.bindings_with_learned(learned, is_learning);
+        Policy::from_rules(rules, "learned rules")?.with_bindings(bindings, "learned bindings")
     }
+
+    /// Learned bindings of learning segments are those of `learned`, unless a person's say otherwise; all others stay.
+    fn bindings_with_learned(
+        &self,
+        learned: &Policy,
+        is_learning: impl Fn(&str) -> bool,
+    ) -> Vec<Binding> {
+        let stays =
+            |binding: &&Binding| !(binding.is_learned() && is_learning(&binding.parts().segment));
+        let own = self.bindings().iter().filter(stays).cloned().collect();
+        let learned = learned.bindings().iter();
+        joined(own, learned.filter(|binding| is_learning(&binding.parts().segment)))
+    }
+}
+
+/// `own`, and those of `others` that say nothing else of the same address or station.
+pub(crate) fn joined<'a>(
+    mut own: Vec<Binding>,
+    others: impl Iterator<Item = &'a Binding>,
+) -> Vec<Binding> {
+    let subjects: HashSet<_> = own.iter().map(Binding::subject).collect();
+    let sides: HashMap<_, _> =
+        own.iter().filter_map(|binding| Some((station(binding)?, binding.parts().side))).collect();
+    let fits = |binding: &&Binding| {
+        let moved = station(binding)
+            .and_then(|station| sides.get(&station))
+            .is_some_and(|side| *side != binding.parts().side);
+        !subjects.contains(&binding.subject()) && !moved
+    };
+    let new: Vec<Binding> = others.filter(fits).cloned().collect();
+    own.extend(new);
+    own
+}
+
+fn station(binding: &Binding) -> Option<(&str, VlanStack, MacAddress)> {
+    let parts = binding.parts();
+    Some((&parts.segment, parts.vlans, parts.mac?))
 }
 
 #[cfg(test)]

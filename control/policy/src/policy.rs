@@ -4,14 +4,17 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::binding::Binding;
 use crate::error::PolicyErrors;
 use crate::rule::Rule;
 use crate::validate;
 
-/// Valid rules in the order of their ids, no two of which have the same id or mean the same.
+/// Valid rules in the order of their ids, no two of which have the same id or mean the same; and bindings in a fixed order, none
+/// of which contradict each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     rules: Vec<Rule>,
+    bindings: Vec<Binding>,
 }
 
 /// SHA-256 of a policy's canonical text; displayed as 64 hexadecimal digits.
@@ -34,8 +37,29 @@ impl Policy {
     }
 
     /// For rules that [`validate`] has checked and sorted.
-    pub(crate) fn from_checked(rules: Vec<Rule>) -> Self {
-        Self { rules }
+    pub(crate) fn from_checked(rules: Vec<Rule>, bindings: Vec<Binding>) -> Self {
+        Self { rules, bindings }
+    }
+
+    /// The same rules with other bindings; `place` names their origin in messages.
+    ///
+    /// # Errors
+    /// All contradictions between the bindings at once.
+    pub fn with_bindings(
+        mut self,
+        mut bindings: Vec<Binding>,
+        place: &str,
+    ) -> Result<Self, PolicyErrors> {
+        bindings.sort_unstable();
+        validate::bindings_together(&bindings, place)?;
+        self.bindings = bindings;
+        Ok(self)
+    }
+
+    /// The bindings, in the order of segments, VLANs and addresses.
+    #[must_use]
+    pub fn bindings(&self) -> &[Binding] {
+        &self.bindings
     }
 
     /// The rules, in the order of their ids.

@@ -4,15 +4,16 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::{PolicyErrors, Problem};
-use crate::file::{FILE_FORMAT, PolicyFile, RuleFile, VlanFile};
+use crate::file::{BindingFile, FILE_FORMAT, PolicyFile, RuleFile, VlanFile};
 use crate::policy::Policy;
 use crate::validate::{self, Findings, Places};
 
-const FILE_KEYS: &[&str] = &["format", "rule"];
+const FILE_KEYS: &[&str] = &["format", "rule", "binding"];
 const DOCUMENT_KEYS: &[&str] = &[
     "format", "learned", "device", "zone", "service", "permit", "deny", "hold", "island", "assert",
-    "rule",
+    "rule", "binding",
 ];
+const BINDING_KEYS: &[&str] = &["segment", "vlan", "side", "address", "mac", "reason"];
 const RULE_KEYS: &[&str] = &[
     "id",
     "segment",
@@ -35,6 +36,12 @@ pub(crate) struct TextPlaces<'a> {
     text: &'a str,
     line_starts: std::cell::OnceCell<Vec<usize>>,
     rules: Vec<RuleOffsets>,
+    bindings: Vec<BindingOffsets>,
+}
+
+struct BindingOffsets {
+    header: usize,
+    keys: [Option<usize>; BINDING_KEYS.len()],
 }
 
 struct RuleOffsets {
@@ -59,15 +66,26 @@ impl Places for TextPlaces<'_> {
         let offset = at.and_then(|at| offsets.keys[at]).unwrap_or(offsets.header);
         Some(self.line_of(offset))
     }
+
+    fn binding_line(&self, binding: usize, key: &str) -> Option<usize> {
+        let offsets = self.bindings.get(binding)?;
+        let at = BINDING_KEYS.iter().position(|known| *known == key);
+        let offset = at.and_then(|at| offsets.keys[at]).unwrap_or(offsets.header);
+        Some(self.line_of(offset))
+    }
 }
 
 pub(crate) type TextFindings<'a> = Findings<'a, TextPlaces<'a>>;
 
 /// [`crate::PolicyFile::parse`].
 pub(crate) fn parse(text: &str, place: &str) -> Result<Policy, PolicyErrors> {
-    if let Some(rules) = crate::canonical::read(text) {
+    // Bindings, of which there are few, follow the rules in what a program writes.
+    let (head, tail) = text.find("\n[[binding]]\n").map_or((text, ""), |at| text.split_at(at));
+    let bound = toml::from_str::<PolicyFile>(&format!("format = {FILE_FORMAT}\n{tail}"));
+    if let (Some(rule), Ok(PolicyFile { binding, .. })) = (crate::canonical::read(head), bound) {
         // Only what has no mistake is taken on the short way, so that messages have their lines.
-        let quick = validate::without_lines(PolicyFile { format: FILE_FORMAT, rule: rules }, place);
+        let file = PolicyFile { format: FILE_FORMAT, rule, binding };
+        let quick = validate::without_lines(file, place);
         if quick.is_ok() {
             return quick;
         }
@@ -75,7 +93,8 @@ pub(crate) fn parse(text: &str, place: &str) -> Result<Policy, PolicyErrors> {
     with_table(text, place, |table, mut findings| {
         refuse_unknown_keys(table, FILE_KEYS, &mut findings);
         let rules = rules(table, &mut findings);
-        validate::policy(rules, findings)
+        let bindings = bindings(table, &mut findings);
+        validate::policy(rules, bindings, findings)
     })
 }
 
@@ -86,7 +105,8 @@ pub(crate) fn with_table<T>(
     read: impl FnOnce(&DeTable<'_>, TextFindings<'_>) -> Result<T, PolicyErrors>,
 ) -> Result<T, PolicyErrors> {
     let line_starts = std::cell::OnceCell::new();
-    let mut findings = Findings::new(place, TextPlaces { text, line_starts, rules: Vec::new() });
+    let places = TextPlaces { text, line_starts, rules: Vec::new(), bindings: Vec::new() };
+    let mut findings = Findings::new(place, places);
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let line = error.span().map(|span| findings.places.line_of(span.start));
@@ -168,10 +188,94 @@ pub(crate) fn rules(document: &DeTable<'_>, findings: &mut TextFindings<'_>) -> 
 }
 
 fn refuse_shape(value: &Spanned<DeValue<'_>>, findings: &mut TextFindings<'_>) {
+    refuse_list(value, "rule", "rules, each below a header [[rule]]", findings);
+}
+
+fn refuse_list(
+    value: &Spanned<DeValue<'_>>,
+    key: &str,
+    allowed: &'static str,
+    findings: &mut TextFindings<'_>,
+) {
     let line = Some(findings.places.line_of(value.span().start));
     let found = value.get_ref().type_str();
-    let problem = Problem::WrongType { found, allowed: "rules, each below a header [[rule]]" };
-    findings.report_file(line, "rule", problem);
+    findings.report_file(line, key, Problem::WrongType { found, allowed });
+}
+
+/// Bindings of a file.
+pub(crate) fn bindings(
+    document: &DeTable<'_>,
+    findings: &mut TextFindings<'_>,
+) -> Vec<BindingFile> {
+    const ALLOWED: &str = "bindings, each below a header [[binding]]";
+    let Some(value) = document.get("binding") else { return Vec::new() };
+    let Some(entries) = value.get_ref().as_array() else {
+        refuse_list(value, "binding", ALLOWED, findings);
+        return Vec::new();
+    };
+    let mut bindings = Vec::with_capacity(entries.len());
+    for entry in entries.iter() {
+        let Some(table) = entry.get_ref().as_table() else {
+            refuse_list(entry, "binding", ALLOWED, findings);
+            continue;
+        };
+        let keys = [None; BINDING_KEYS.len()];
+        findings.places.bindings.push(BindingOffsets { header: entry.span().start, keys });
+        bindings.push(read_binding(table, bindings.len(), findings));
+    }
+    bindings
+}
+
+fn read_binding(table: &DeTable<'_>, index: usize, findings: &mut TextFindings<'_>) -> BindingFile {
+    let mut binding = BindingFile::default();
+    for (key, value) in table {
+        let Some(at) = BINDING_KEYS.iter().position(|known| known == key.get_ref()) else {
+            let line = Some(findings.places.line_of(key.span().start));
+            let name = format!("binding[#{}].{}", index + 1, validate::excerpt(key.get_ref()));
+            let nearest = nearest(key.get_ref(), BINDING_KEYS);
+            findings.report_file(line, &name, Problem::UnknownKey { nearest, known: BINDING_KEYS });
+            continue;
+        };
+        if let Some(offsets) = findings.places.bindings.last_mut() {
+            offsets.keys[at] = Some(value.span().start);
+        }
+        if let Err(allowed) = assign_binding(&mut binding, BINDING_KEYS[at], value) {
+            let found = value.get_ref().type_str();
+            findings.report_binding(index, BINDING_KEYS[at], Problem::WrongType { found, allowed });
+            findings.mistyped_bindings.insert((index, BINDING_KEYS[at]));
+        }
+    }
+    binding
+}
+
+/// Puts a value into its field, or says what the field takes.
+fn assign_binding(
+    binding: &mut BindingFile,
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+) -> Result<(), &'static str> {
+    if key == "vlan" {
+        binding.vlan = Some(vlan(value)?);
+        return Ok(());
+    }
+    let text = value.get_ref().as_str().ok_or("a text in quotation marks")?.to_owned();
+    let field = match key {
+        "segment" => &mut binding.segment,
+        "side" => &mut binding.side,
+        "address" => &mut binding.address,
+        "mac" => &mut binding.mac,
+        _ => &mut binding.reason,
+    };
+    *field = Some(text);
+    Ok(())
+}
+
+fn vlan(value: &Spanned<DeValue<'_>>) -> Result<VlanFile, &'static str> {
+    let text = || value.get_ref().as_str().map(|text| VlanFile::Text(text.to_owned()));
+    let vlan = integer(value).map(VlanFile::Id).or_else(text);
+    vlan.ok_or(
+        "a VLAN id from 1 to 4094, or a text: \"untagged\", \"any\", or two ids such as \"10.20\" in quotation marks",
+    )
 }
 
 fn read_rule(table: &DeTable<'_>, index: usize, findings: &mut TextFindings<'_>) -> RuleFile {
@@ -212,10 +316,7 @@ fn assign(
             return Ok(());
         }
         "vlan" => {
-            let text = || value.get_ref().as_str().map(|text| VlanFile::Text(text.to_owned()));
-            let vlan = integer(value).map(VlanFile::Id).or_else(text);
-            let allowed = "a VLAN id from 1 to 4094, or a text: \"untagged\", \"any\", or two ids such as \"10.20\" in quotation marks";
-            rule.vlan = Some(vlan.ok_or(allowed)?);
+            rule.vlan = Some(vlan(value)?);
             return Ok(());
         }
         _ => value.get_ref().as_str().ok_or("a text in quotation marks")?.to_owned(),

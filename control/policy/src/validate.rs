@@ -8,9 +8,10 @@ use loadlock_exchange::{RULES_MAX, RuleId, SHAPES_MAX, Shape};
 use loadlock_packet::Side;
 
 use crate::address::AddressMatch;
+use crate::binding::{self, Binding};
 use crate::block::Block;
 use crate::error::{PolicyError, PolicyErrors, Problem, Refused};
-use crate::file::{FILE_FORMAT, PolicyFile, RuleFile, VlanFile};
+use crate::file::{BindingFile, FILE_FORMAT, PolicyFile, RuleFile, VlanFile};
 use crate::policy::Policy;
 use crate::rule::{Opens, Rule, RuleParts};
 use crate::service::Service;
@@ -20,6 +21,8 @@ use crate::vlan::VlanMatch;
 pub(crate) trait Places {
     /// Line of a rule's key, or of its header if it lacks the key.
     fn line(&self, rule: usize, key: &str) -> Option<usize>;
+    /// Line of a binding's key, or of its header if it lacks the key.
+    fn binding_line(&self, binding: usize, key: &str) -> Option<usize>;
 }
 
 /// For rules that aren't in a text.
@@ -27,6 +30,10 @@ pub(crate) struct NoPlaces;
 
 impl Places for NoPlaces {
     fn line(&self, _rule: usize, _key: &str) -> Option<usize> {
+        None
+    }
+
+    fn binding_line(&self, _binding: usize, _key: &str) -> Option<usize> {
         None
     }
 }
@@ -38,12 +45,15 @@ pub(crate) struct Findings<'a, P> {
     pub errors: Vec<PolicyError>,
     /// Keys that are there with a value of another type, which was reported; they aren't missing.
     pub mistyped: HashSet<(usize, &'static str)>,
+    /// The same of bindings.
+    pub mistyped_bindings: HashSet<(usize, &'static str)>,
 }
 
 impl<'a, P: Places> Findings<'a, P> {
     /// No mistake yet.
     pub fn new(place: &'a str, places: P) -> Self {
-        Self { place, places, errors: Vec::new(), mistyped: HashSet::new() }
+        let (mistyped, mistyped_bindings) = (HashSet::new(), HashSet::new());
+        Self { place, places, errors: Vec::new(), mistyped, mistyped_bindings }
     }
 
     /// Notes a mistake in a key of the rule with this index; an empty key is the rule as a whole.
@@ -51,6 +61,13 @@ impl<'a, P: Places> Findings<'a, P> {
         let line = self.places.line(rule, key);
         let point = if key.is_empty() { "" } else { "." };
         let key = format!("rule[#{}]{point}{key}", rule + 1);
+        self.errors.push(PolicyError { place: self.place.to_owned(), line, key, problem });
+    }
+
+    /// Notes a mistake in a key of the binding with this index.
+    pub fn report_binding(&mut self, binding: usize, key: &str, problem: Problem) {
+        let line = self.places.binding_line(binding, key);
+        let key = format!("binding[#{}].{key}", binding + 1);
         self.errors.push(PolicyError { place: self.place.to_owned(), line, key, problem });
     }
 
@@ -81,7 +98,15 @@ pub(crate) fn without_lines(file: PolicyFile, place: &str) -> Result<Policy, Pol
         let problem = Problem::Format { found: Some(file.format.to_string()) };
         findings.report_file(None, "format", problem);
     }
-    policy(file.rule, findings)
+    policy(file.rule, file.binding, findings)
+}
+
+/// [`Policy::with_bindings`].
+pub(crate) fn bindings_together(bindings: &[Binding], place: &str) -> Result<(), PolicyErrors> {
+    let mut findings = Findings::new(place, NoPlaces);
+    let numbered: Vec<_> = bindings.iter().cloned().enumerate().collect();
+    binding::refuse_contradictions(&numbered, &mut findings);
+    PolicyErrors::from_list(findings.errors).map_or(Ok(()), Err)
 }
 
 /// [`Policy::from_rules`].
@@ -95,7 +120,7 @@ pub(crate) fn together(mut rules: Vec<Rule>, place: &str) -> Result<Policy, Poli
         Some(errors) => Err(errors),
         None => {
             rules.sort_by_key(Rule::id);
-            Ok(Policy::from_checked(rules))
+            Ok(Policy::from_checked(rules, Vec::new()))
         }
     }
 }
@@ -103,6 +128,7 @@ pub(crate) fn together(mut rules: Vec<Rule>, place: &str) -> Result<Policy, Poli
 /// Validates rules one by one and then together. Mistakes that `findings` has already count too.
 pub(crate) fn policy<P: Places>(
     written: Vec<RuleFile>,
+    bindings: Vec<BindingFile>,
     mut findings: Findings<'_, P>,
 ) -> Result<Policy, PolicyErrors> {
     let mut texts = Texts::default();
@@ -115,12 +141,13 @@ pub(crate) fn policy<P: Places>(
     }
     let numbered: Vec<_> = rules.iter().map(|(index, rule)| (*index, rule)).collect();
     refuse_same_meaning(&numbered, &mut findings);
+    let bindings = binding::validate(bindings, &mut findings);
     if let Some(errors) = PolicyErrors::from_list(findings.errors) {
         return Err(errors);
     }
     let mut rules: Vec<_> = rules.into_iter().map(|(_, rule)| rule).collect();
     rules.sort_by_key(Rule::id);
-    Ok(Policy::from_checked(rules))
+    Ok(Policy::from_checked(rules, bindings))
 }
 
 /// The id of every rule. Without one in the file, it is the smallest that the file doesn't use.
@@ -290,6 +317,12 @@ impl<P: Places> Field<'_, '_, P> {
             }
         }
     }
+}
+
+/// The one side of a binding.
+pub(crate) fn required_side(name: &str) -> Result<Side, Refused> {
+    let refused = Refused { allowed: "\"a\" or \"b\"", instead: None };
+    side_from_name(name).ok().flatten().ok_or(refused)
 }
 
 fn side_from_name(name: &str) -> Result<Option<Side>, Refused> {

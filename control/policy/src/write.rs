@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use crate::binding::{Binding, BindingParts};
 use crate::policy::Policy;
 use crate::rule::{Rule, side_name};
 use crate::vlan::VlanMatch;
@@ -20,25 +21,40 @@ impl Policy {
 
     fn write(&self, text: &mut String) -> fmt::Result {
         text.write_str("format = 1\n")?;
-        self.rules().iter().try_for_each(|rule| write_rule(text, rule))
+        self.rules().iter().try_for_each(|rule| write_rule(text, rule))?;
+        self.bindings().iter().try_for_each(|binding| write_binding(text, binding))
     }
 }
 
 fn write_rule(text: &mut String, rule: &Rule) -> fmt::Result {
     let parts = rule.parts();
     writeln!(text, "\n[[rule]]\nid = {}\nsegment = \"{}\"", parts.id, parts.segment)?;
-    match parts.vlans {
-        VlanMatch::Exactly(vlans) if vlans.outer() != 0 && vlans.inner() == 0 => {
-            writeln!(text, "vlan = {vlans}")?;
-        }
-        vlans => writeln!(text, "vlan = \"{vlans}\"")?,
-    }
+    write_vlan(text, parts.vlans)?;
     writeln!(text, "client = \"{}\"", parts.client)?;
     writeln!(text, "client_side = \"{}\"", side_name(parts.client_side))?;
     writeln!(text, "server = \"{}\"\nservice = \"{}\"", parts.server, parts.service)?;
     writeln!(text, "opens = \"{}\"\nmidstream = {}", parts.opens.name(), parts.midstream)?;
     write_text(text, "reason", &parts.reason)?;
     parts.owner.iter().try_for_each(|owner| write_text(text, "owner", owner))
+}
+
+fn write_binding(text: &mut String, binding: &Binding) -> fmt::Result {
+    let BindingParts { segment, vlans, address, mac, side, reason } = binding.parts();
+    writeln!(text, "\n[[binding]]\nsegment = \"{segment}\"")?;
+    write_vlan(text, VlanMatch::Exactly(*vlans))?;
+    writeln!(text, "side = \"{}\"", side_name(Some(*side)))?;
+    address.iter().try_for_each(|address| writeln!(text, "address = \"{address}\""))?;
+    mac.iter().try_for_each(|mac| writeln!(text, "mac = \"{mac}\""))?;
+    write_text(text, "reason", reason)
+}
+
+fn write_vlan(text: &mut String, vlans: VlanMatch) -> fmt::Result {
+    match vlans {
+        VlanMatch::Exactly(vlans) if vlans.outer() != 0 && vlans.inner() == 0 => {
+            writeln!(text, "vlan = {vlans}")
+        }
+        vlans => writeln!(text, "vlan = \"{vlans}\""),
+    }
 }
 
 /// A basic string (TOML 1.0): reasons and owners hold no control characters, so two characters need an escape.

@@ -1,7 +1,6 @@
 //! Files with mistakes, and files that show the defaults.
 
-use loadlock_exchange::{CompileError, Infrastructure, Mode, Seed, SegmentPolicy};
-use loadlock_packet::negotiation::Helpers;
+use loadlock_exchange::{CompileError, Infrastructure, Seed, SegmentPolicy};
 use loadlock_policy::{
     Policy, PolicyCompileError, PolicyFile, Problem, SegmentDefinition, VlanMatch,
 };
@@ -180,7 +179,7 @@ fn what_the_machine_lacks_is_refused_when_compiling() {
     let infrastructure = Infrastructure { arp: true, neighbour_discovery: true, link_local: false };
     let definition = |name: &str| SegmentDefinition {
         name: name.to_owned(),
-        policy: SegmentPolicy { mode: Mode::Enforce, infrastructure, helpers: Helpers::NONE },
+        policy: SegmentPolicy { infrastructure, ..SegmentPolicy::CLOSED },
     };
     let error = policy.compile(&[definition("fab")], 1, Seed([1, 2]), 16).err().expect("fba");
     let expected = "segment \"fba\" of rule 2 (1 in all) isn't configured; configured are: fab; correct the rules, or configure the segment";

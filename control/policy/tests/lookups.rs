@@ -2,8 +2,7 @@
 
 mod random;
 
-use loadlock_exchange::{Infrastructure, Mode, Policy as Snapshot, Seed, SegmentPolicy};
-use loadlock_packet::negotiation::Helpers;
+use loadlock_exchange::{Infrastructure, Policy as Snapshot, Seed, SegmentPolicy};
 use loadlock_packet::{FlowKey, Kind, Network, Side};
 use loadlock_policy::{
     AddressMatch, Policy, PolicyFile, Protocol, Rule, SegmentDefinition, VlanMatch,
@@ -13,7 +12,7 @@ use random::{SEGMENTS, keys, policies};
 
 fn definitions() -> Vec<SegmentDefinition> {
     let infrastructure = Infrastructure { arp: true, neighbour_discovery: true, link_local: false };
-    let policy = SegmentPolicy { mode: Mode::Enforce, infrastructure, helpers: Helpers::NONE };
+    let policy = SegmentPolicy { infrastructure, ..SegmentPolicy::CLOSED };
     let named = SEGMENTS.iter().map(|name| SegmentDefinition { name: (*name).to_owned(), policy });
     named.collect()
 }

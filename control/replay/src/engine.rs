@@ -118,6 +118,7 @@ impl Engine {
             mode: Mode::Learn,
             infrastructure: options.infrastructure,
             helpers: options.helpers,
+            ..SegmentPolicy::CLOSED
         };
         let joined = Joined::only_given(&given.policy);
         let in_force = InForce::compile(&given.policy, &given.segment, behaviour, 1)?;

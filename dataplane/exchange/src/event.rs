@@ -1,6 +1,8 @@
 //! What a worker tells control, and its form in a ring slot.
 
-use loadlock_packet::{FlowKey, MacAddress, Side};
+use std::net::IpAddr;
+
+use loadlock_packet::{Address, FlowKey, MacAddress, Side};
 
 use crate::allowlist::RuleId;
 use crate::reason::DropReason;
@@ -60,6 +62,8 @@ pub struct Event {
     pub bytes: [u64; 2],
     /// Stations of side A and side B as last seen.
     pub macs: [MacAddress; 2],
+    /// Of a denied frame of ARP or neighbour discovery: the address that it claims.
+    pub claimed: Option<IpAddr>,
 }
 
 /// A record that no worker writes: the region is damaged.
@@ -71,6 +75,8 @@ pub enum RecordError {
     Reason(u8),
     /// A key whose kind is unknown or doesn't fit its form.
     Key,
+    /// A claimed address of no kind.
+    Claim(u8),
 }
 
 const STARTED: u8 = 1;
@@ -101,8 +107,8 @@ fn mac_of(word: u64) -> MacAddress {
 }
 
 impl Event {
-    /// The ring slot's form: word 0 kind, flags, reason, more flags, rule; 1 time; 2–6 key; 7–8 packets; 9–10 bytes;
-    /// 11–12 MACs; 13–15 zero.
+    /// The ring slot's form: word 0 kind, flags, reason, more flags and the claim's kind (0, 4 or 6 in the upper half), rule; 1 time; 2–6 key;
+    /// 7–8 packets; 9–10 bytes; 11–12 MACs; 13–14 the claimed address; 15 zero.
     #[must_use]
     pub fn encode(&self) -> Record {
         let mut record = [0; RECORD_WORDS];
@@ -130,14 +136,19 @@ impl Event {
             | flag(self.flags.learning, LEARNING);
         let more = flag(self.flags.negotiated, NEGOTIATED);
         let [r0, r1, r2, r3] = self.rule.map_or(0, RuleId::number).to_le_bytes();
-        record[0] = u64::from_le_bytes([kind, flags, reason, more, r0, r1, r2, r3]);
+        let (claim, claimed) = match self.claimed.map(Address::from) {
+            None => (0, [0; 2]),
+            Some(address) => (if address.is_v6() { 6 } else { 4 }, address.words()),
+        };
+        record[0] = u64::from_le_bytes([kind, flags, reason, more | claim << 4, r0, r1, r2, r3]);
         record[1] = self.time_ns;
         record[2..7].copy_from_slice(&self.key.words());
         record[7..9].copy_from_slice(&self.packets);
         record[9..11].copy_from_slice(&self.bytes);
         record[11] = mac_word(self.macs[0]);
         record[12] = mac_word(self.macs[1]);
-        record[13..].fill(0);
+        record[13..15].copy_from_slice(&claimed);
+        record[15] = 0;
     }
 
     /// Reads a record and checks what it names.
@@ -175,6 +186,12 @@ impl Event {
             packets: [record[7], record[8]],
             bytes: [record[9], record[10]],
             macs: [mac_of(record[11]), mac_of(record[12])],
+            claimed: match more >> 4 {
+                0 => None,
+                4 => Some(Address::v4_of(record[13]).into()),
+                6 => Some(Address::v6_of([record[13], record[14]]).into()),
+                other => return Err(RecordError::Claim(other)),
+            },
         })
     }
 }

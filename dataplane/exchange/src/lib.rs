@@ -4,7 +4,7 @@
 //!        worker (dataplane)                         control
 //!   ───────────────────────────            ───────────────────────────
 //!   Producer ──── ring of records ───────► Consumer         ring.rs, event.rs
-//!   PolicyReader ◄── slot 0 │ slot 1 ────── publish          swap.rs, snapshot.rs, allowlist.rs
+//!   PolicyReader ◄── slot 0 │ slot 1 ────── publish          swap.rs, snapshot.rs, allowlist.rs, bindings.rs
 //!   PortBlock, WorkerBlock, LatencyBlock ─► tallies          counters.rs
 //!   ───────────────────────────            ───────────────────────────
 //!                one file in shared memory: layout.rs, region.rs
@@ -21,6 +21,7 @@
 //! the rest is tested over real mapped files, also with both sides killed at awkward moments.
 
 mod allowlist;
+mod bindings;
 mod counters;
 mod event;
 mod expected;
@@ -52,6 +53,7 @@ mod state;
 pub use allowlist::{
     CompileError, Found, RULES_MAX, RuleEntry, RuleId, RuleOptions, SHAPES_MAX, Shape,
 };
+pub use bindings::{BindingEntry, BindingError, Identity, Owner, Place, Station, binding_capacity};
 pub use counters::{
     Block, LatencyBlock, PortBlock, PortTally, WORKER_COUNTERS, WorkerBlock, WorkerCounter,
 };
@@ -62,7 +64,8 @@ pub use prefetch::prefetch;
 pub use reason::{DropReason, REASONS_MAX};
 pub use ring::{Consumer, Cursor, Producer, RECORD_WORDS, Record, RingFull, RingMemory};
 pub use snapshot::{
-    Infrastructure, Mode, Policy, PolicyImage, PolicyView, SegmentPolicy, SnapshotError, verify,
+    Infrastructure, Midstream, Mode, Policy, PolicyImage, PolicyView, SegmentPolicy, SnapshotError,
+    verify,
 };
 pub use swap::{Generation, InForce, SlotInUse, SwapMemory, SwapReader, SwapWriter, Word};
 pub use sync::Shared;

@@ -81,6 +81,18 @@ reasons! {
     FragmentOverlap = "fragment_overlap",
     /// negotiates a port of another host than the one that speaks, or a port below 1024
     NegotiationForbidden = "negotiation_forbidden",
+    /// the source address is bound to another station of this side
+    DuplicateIp = "duplicate_ip",
+    /// the source address is bound to the other side
+    IpMoved = "ip_moved",
+    /// the source station is bound to the other side
+    MacMoved = "mac_moved",
+    /// the source station is bound to other IPv4 addresses than this one
+    SourceMacSpoofed = "source_mac_spoofed",
+    /// ARP or neighbour discovery that claims an address bound to another station
+    AddressClaimed = "address_claimed",
+    /// the same unasked (gratuitous ARP, unsolicited advertisement), which takes the address over
+    GratuitousTakeover = "gratuitous_takeover",
 }
 
 /// Counters reserved for reasons in the region; more than there are, so that a new one doesn't move the layout.
@@ -92,6 +104,22 @@ impl DropReason {
     #[must_use]
     pub fn from_index(index: usize) -> Option<Self> {
         Self::ALL.get(index).copied()
+    }
+}
+
+impl DropReason {
+    /// Is the sender not who the bindings say it is?
+    #[must_use]
+    pub fn is_identity(self) -> bool {
+        matches!(
+            self,
+            Self::DuplicateIp
+                | Self::IpMoved
+                | Self::MacMoved
+                | Self::SourceMacSpoofed
+                | Self::AddressClaimed
+                | Self::GratuitousTakeover
+        )
     }
 }
 

@@ -1,21 +1,30 @@
 //! A policy snapshot: what a slot of the region holds, and what replay holds in memory.
 //!
 //! Words: 0 magic, 1 policy version, 2 words in use, 3 checksum of all others in use, 4–5 hash seed,
-//! 6 shapes and entries, 7 narrow buckets and wide rules, 8–23 segments, 24–39 shapes, from 40 the
-//! tables of [`crate::allowlist`]. Half-word pairs hold the first in the low half.
+//! 6 shapes and entries, 7 narrow buckets and wide rules, 8–23 segments, 24–39 shapes, 40 place and number of the
+//! bindings' table places, 41–47 zero, from 48 the tables of [`crate::allowlist`], behind them, at a multiple of eight, those
+//! of [`crate::bindings`]. Half-word pairs hold the first in the low half.
 
 use std::fmt;
 
 use loadlock_packet::negotiation::Helpers;
-use loadlock_packet::{FlowKey, NarrowKey, SEGMENTS_MAX, SegmentId, Side, WideKey};
+use loadlock_packet::{
+    Address, FlowKey, MacAddress, NarrowKey, SEGMENTS_MAX, SegmentId, Side, WideKey,
+};
 
 use crate::allowlist::{CompileError, Found, RuleEntry, SHAPES_MAX, Tables, TablesHeader, compile};
+use crate::bindings::{
+    BindingEntry, BindingError, Bindings, Owner, Place, Station, WORDS_PER_BINDING,
+    binding_capacity,
+};
 use crate::hash::Seed;
 
-const MAGIC: u64 = u64::from_le_bytes(*b"LLPOLIC1");
+const MAGIC: u64 = u64::from_le_bytes(*b"LLPOLIC2");
 const SEGMENTS_AT: usize = 8;
 const SHAPES_AT: usize = SEGMENTS_AT + SEGMENTS_MAX;
-const TABLES_AT: usize = SHAPES_AT + SHAPES_MAX;
+const BINDINGS_WORD: usize = SHAPES_AT + SHAPES_MAX;
+/// A multiple of eight: tables begin with a cache line.
+const TABLES_AT: usize = BINDINGS_WORD + 8;
 /// Words of a slot for each rule that `exchange.rule_capacity` allows.
 const WORDS_PER_RULE: usize = 8;
 
@@ -60,6 +69,40 @@ pub struct Infrastructure {
     pub link_local: bool,
 }
 
+/// When conversations that already run are taken on, if a rule permits them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Midstream {
+    /// In the grace time after the start, and later by rules that say so.
+    #[default]
+    Grace = 0,
+    /// At any time.
+    Always = 1,
+    /// Not even by rules that say so; only what a full flow table can't remember goes on.
+    Never = 2,
+}
+
+impl Midstream {
+    /// Every way.
+    pub const ALL: [Self; 3] = [Self::Grace, Self::Always, Self::Never];
+
+    /// The name in configuration and documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Grace => "grace",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+
+    /// The way of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|midstream| midstream.name() == name)
+    }
+}
+
 /// A segment's part of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SegmentPolicy {
@@ -67,6 +110,8 @@ pub struct SegmentPolicy {
     pub mode: Mode,
     /// Infrastructure classes.
     pub infrastructure: Infrastructure,
+    /// Conversations that already run.
+    pub midstream: Midstream,
     /// Protocols whose negotiated ports are opened.
     pub helpers: Helpers,
 }
@@ -80,12 +125,14 @@ impl SegmentPolicy {
             neighbour_discovery: false,
             link_local: false,
         },
+        midstream: Midstream::Grace,
         helpers: Helpers::NONE,
     };
 
     fn to_word(self) -> u64 {
         let Infrastructure { arp, neighbour_discovery, link_local } = self.infrastructure;
         self.mode as u64
+            | (self.midstream as u64) << 24
             | u64::from(arp) << 8
             | u64::from(neighbour_discovery) << 9
             | u64::from(link_local) << 10
@@ -104,8 +151,9 @@ impl SegmentPolicy {
             neighbour_discovery: word & 1 << 9 != 0,
             link_local: word & 1 << 10 != 0,
         };
+        let midstream = *Midstream::ALL.get((word >> 24 & 0xff) as usize)?;
         let helpers = Helpers::from_bits((word >> 16) as u8);
-        Some(Self { mode, infrastructure, helpers })
+        Some(Self { mode, infrastructure, midstream, helpers })
     }
 }
 
@@ -145,11 +193,13 @@ pub struct PolicyImage {
     words: Vec<u64>,
 }
 
-/// Words a slot needs for `rule_capacity` compiled rules of any kind.
+/// Words a slot needs for `rule_capacity` compiled rules of any kind, and as many bindings as go with them.
 #[must_use]
 pub fn slot_words(rule_capacity: usize) -> usize {
     // Narrow rules need less, but for rounding up to whole buckets.
-    TABLES_AT + (rule_capacity + 4) * WORDS_PER_RULE
+    TABLES_AT
+        + (rule_capacity + 4) * WORDS_PER_RULE
+        + binding_capacity(rule_capacity) * WORDS_PER_BINDING
 }
 
 impl PolicyImage {
@@ -188,6 +238,29 @@ impl PolicyImage {
         words.extend_from_slice(&tables.words);
         words[3] = checksum(&words);
         Ok(Self { words })
+    }
+
+    /// Adds bindings, for a slot with room for `rule_capacity` rules.
+    ///
+    /// # Errors
+    /// [`BindingError`]; nothing is kept.
+    pub fn bind(
+        mut self,
+        bindings: &[BindingEntry],
+        rule_capacity: usize,
+    ) -> Result<Self, BindingError> {
+        let capacity = binding_capacity(rule_capacity);
+        if bindings.len() > capacity {
+            return Err(BindingError::TooMany { bindings: bindings.len(), capacity });
+        }
+        let table = crate::bindings::compile(bindings, Seed([self.words[4], self.words[5]]))?;
+        let at = self.words.len().next_multiple_of(8);
+        self.words.resize(at, 0);
+        self.words.extend_from_slice(&table);
+        self.words[BINDINGS_WORD] = at as u64 | (Bindings::places_of(table.len()) as u64) << 32;
+        self.words[2] = self.words.len() as u64;
+        self.words[3] = checksum(&self.words);
+        Ok(self)
     }
 
     /// The image's words, to read or to copy into a slot.
@@ -235,6 +308,7 @@ pub struct Policy {
     version: u64,
     segments: [SegmentPolicy; SEGMENTS_MAX],
     tables: Tables,
+    bindings: Bindings,
 }
 
 impl Policy {
@@ -245,6 +319,7 @@ impl Policy {
             version: 0,
             segments: [SegmentPolicy::CLOSED; SEGMENTS_MAX],
             tables: Tables::empty(),
+            bindings: Bindings::empty(),
         }
     }
 
@@ -271,7 +346,10 @@ impl Policy {
             at: TABLES_AT,
         };
         let tables = Tables::read(&header, used).map_err(|_| SnapshotError::Header)?;
-        Ok(Self { version: words[1], segments, tables })
+        let bound = words[BINDINGS_WORD];
+        let bindings = Bindings::read(header.seed, low(bound), (bound >> 32) as usize, used)
+            .ok_or(SnapshotError::Header)?;
+        Ok(Self { version: words[1], segments, tables, bindings })
     }
 
     /// Number of the policy version in the store.
@@ -346,5 +424,26 @@ impl PolicyView<'_> {
     #[inline]
     pub fn prefetch_wide(&self, key: &WideKey, client: Side) {
         self.policy.tables.prefetch_wide(self.words, key, client);
+    }
+
+    /// Are there bindings at all?
+    #[inline]
+    #[must_use]
+    pub fn holds_identity(&self) -> bool {
+        !self.policy.bindings.is_empty()
+    }
+
+    /// Who may speak for `address` in this place, if it is bound. One cache line, seldom two; lock-free, no allocation.
+    #[inline]
+    #[must_use]
+    pub fn owner(&self, place: Place, address: &Address) -> Option<Owner> {
+        self.policy.bindings.owner(self.words, place, address)
+    }
+
+    /// What is known of a station in this place. Costs as [`PolicyView::owner`].
+    #[inline]
+    #[must_use]
+    pub fn station(&self, place: Place, mac: MacAddress) -> Option<Station> {
+        self.policy.bindings.station(self.words, place, mac)
     }
 }

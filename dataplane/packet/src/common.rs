@@ -68,6 +68,7 @@ impl<K> Brief<K> {
             destination_mac: MacAddress(destination),
             fragment: None,
             quote: None,
+            claim: None,
         }
     }
 }

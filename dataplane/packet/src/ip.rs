@@ -1,5 +1,6 @@
 //! IPv4 (RFC 791) and IPv6 (RFC 8200) headers.
 
+use crate::claim;
 use crate::ethernet::Link;
 use crate::key::{FlowKey, KeyTail, Kind, NarrowKey, WideKey};
 use crate::parse::{Fragment, FrameClass, Headers, Ingress, Malformed, by_side, field};
@@ -88,6 +89,7 @@ pub(crate) fn parse_v6(
     destination.copy_from_slice(&header[24..40]);
     let mut quote = None;
     let mut transport_at = end;
+    let mut claim = None;
     let (transport, fragment) = match extensions(head, chain, header[6])? {
         Chain::Transport { protocol, span, fragment } => {
             transport_at = span.at;
@@ -97,6 +99,9 @@ pub(crate) fn parse_v6(
                     true => Quote::Unreadable,
                     false => quote::v6(head, span, destination, link, ingress)?,
                 });
+            }
+            if transport.kind == Kind::Icmp {
+                claim = claim::discovery(head, span, source)?;
             }
             (transport, fragment)
         }
@@ -112,7 +117,7 @@ pub(crate) fn parse_v6(
         && header[7] == 255
         && matches!(head.get(transport_at), Some(133..=137));
     let class = if discovery { FrameClass::NeighbourDiscovery } else { FrameClass::Ordinary };
-    Ok(Headers { fragment, quote, ..headers(key, class, link, transport) })
+    Ok(Headers { fragment, quote, claim, ..headers(key, class, link, transport) })
 }
 
 const HOP_BY_HOP: u8 = 0;
@@ -233,5 +238,6 @@ fn headers(key: FlowKey, class: FrameClass, link: &Link, transport: Transport) -
         destination_mac: link.destination,
         fragment: None,
         quote: None,
+        claim: None,
     }
 }

@@ -13,6 +13,8 @@
 //! differentially against etherparse (`tests/`).
 #![forbid(unsafe_code)]
 
+mod address;
+mod claim;
 mod common;
 mod content;
 mod ethernet;
@@ -23,6 +25,8 @@ mod parse;
 mod quote;
 mod transport;
 
+pub use address::Address;
+pub use claim::Claim;
 pub use common::{Brief, Common, SourceWord, common};
 pub use content::{Content, content};
 pub use ethernet::{MacAddress, VlanStack};

@@ -1,5 +1,6 @@
 //! The entry point: one frame to its [`Headers`].
 
+use crate::claim::{self, Claim};
 use crate::ethernet::{self, Link, MacAddress, Payload};
 use crate::ip;
 use crate::key::{FlowKey, KeyTail, Kind, SegmentId, Side, WideKey};
@@ -185,6 +186,8 @@ pub struct Headers {
     pub fragment: Option<Fragment>,
     /// Of an ICMP error: what it is about.
     pub quote: Option<Quote>,
+    /// Of ARP and neighbour discovery: who is said to have which address.
+    pub claim: Option<Claim>,
 }
 
 /// Reads `N` bytes at `at`. Beyond the frame the frame is `truncated`; inside the frame but beyond
@@ -208,7 +211,8 @@ pub(crate) fn field<const N: usize>(
 /// `head` is the frame's first contiguous part, without FCS, and all of it unless the frame has several
 /// segments; `frame_bytes` is the length of the whole frame. Bytes of `head` beyond `frame_bytes` are
 /// ignored. No allocation; reads at most 14 + 8 bytes of link layer, the IP headers (at most eight
-/// extension headers) and 20 bytes of transport; of an ICMP error the same again of what it quotes.
+/// extension headers) and 20 bytes of transport; of an ICMP error the same again of what it quotes, of ARP its 28 bytes, of
+/// neighbour discovery at most 32 options.
 ///
 /// # Errors
 /// The reason why the frame can't be given a key. Such a frame is to be dropped and counted.
@@ -220,7 +224,7 @@ pub fn parse(head: &[u8], frame_bytes: u32, ingress: Ingress) -> Result<Headers,
     match link.payload {
         Payload::EtherType(ip::ETHER_TYPE_V4) => ip::parse_v4(head, frame_bytes, &link, ingress),
         Payload::EtherType(ip::ETHER_TYPE_V6) => ip::parse_v6(head, frame_bytes, &link, ingress),
-        _ => Ok(link_layer(&link, ingress)),
+        _ => link_layer(head, frame_bytes, &link, ingress),
     }
 }
 
@@ -234,8 +238,23 @@ pub(crate) fn by_side<T>(side: Side, sender: T, receiver: T) -> [T; 2] {
 }
 
 /// Key of a frame that isn't IP: (VLANs, MACs, EtherType or LLC/SNAP).
-fn link_layer(link: &Link, ingress: Ingress) -> Headers {
+fn link_layer(
+    head: &[u8],
+    frame_bytes: usize,
+    link: &Link,
+    ingress: Ingress,
+) -> Result<Headers, Malformed> {
     const ARP: u16 = 0x0806;
+    const SNAP_BYTES: usize = 8;
+    let arp_at = match link.payload {
+        Payload::EtherType(ARP) => Some(link.payload_at),
+        Payload::Snap { oui: [0, 0, 0], protocol: ARP } => Some(link.payload_at + SNAP_BYTES),
+        _ => None,
+    };
+    let claim = match arp_at {
+        Some(at) => claim::arp(head, at, frame_bytes, link)?,
+        None => None,
+    };
     let (kind, service, oui) = match link.payload {
         Payload::EtherType(ether_type) => (Kind::NonIp, ether_type, [0; 3]),
         Payload::Llc { access_points } => (Kind::Llc, access_points, [0; 3]),
@@ -257,7 +276,7 @@ fn link_layer(link: &Link, ingress: Ingress) -> Headers {
     } else {
         FrameClass::Ordinary
     };
-    Headers {
+    Ok(Headers {
         key: FlowKey::Wide(WideKey::new(addresses, services, tail)),
         opening: Opening::May,
         tcp_flags: TcpFlags::default(),
@@ -266,5 +285,6 @@ fn link_layer(link: &Link, ingress: Ingress) -> Headers {
         destination_mac: link.destination,
         fragment: None,
         quote: None,
-    }
+        claim,
+    })
 }

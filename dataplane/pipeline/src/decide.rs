@@ -46,12 +46,14 @@ impl Judgement {
 /// Which conversations are taken on without having been seen to begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Adoption {
-    /// Running ones: the grace time after start, or a full flow table.
+    /// Running ones: the grace time after start, a full flow table, or a segment that always does.
     pub running: bool,
     /// All that a rule permits, because the flow table is full and can't remember who asked.
     pub stateless: bool,
     /// This one not: its opening was denied, so that it doesn't run.
     pub refused: bool,
+    /// Rules that let themselves be met running at any time are taken at their word.
+    pub by_rule: bool,
 }
 
 /// The verdict on a conversation that `sender` opens now, and that no flow table knows: for control, which asks before it changes
@@ -101,7 +103,7 @@ pub(crate) fn judge_first<K: TableKey>(
     let adopted = (adopt.running && (opening == Opening::MayNot || !tells))
         || (adopt.stateless && kind == Kind::Udp);
     for found in [forward, reverse].into_iter().flatten() {
-        let at_any_time = opening == Opening::MayNot && found.options.midstream;
+        let at_any_time = adopt.by_rule && opening == Opening::MayNot && found.options.midstream;
         if (at_any_time || adopted) && !adopt.refused {
             return Judgement::Adopt(found.rule);
         }

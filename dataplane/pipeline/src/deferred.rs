@@ -194,8 +194,7 @@ impl<'a, S: EventSink> Burst<'a, S> {
             }
         }
         let seen = Seen::common(key, deferral.hash, slot, head);
-        let verdict = if absent { self.miss(table, &seen) } else { self.track(table, &seen) };
-        verdict.into()
+        self.hold(table, &seen, absent).into()
     }
 
     /// Denies a frame as its like was denied before, if that is all there is to do. Only where [`Burst::repeats_denials`].

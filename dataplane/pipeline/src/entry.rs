@@ -36,13 +36,30 @@ impl State {
     pub const TCP_PARENT: Self = Self(8);
     /// The same of UDP.
     pub const UDP_PARENT: Self = Self(9);
-    pub const COUNT: usize = 10;
+    /// A RST of side A was seen; it is one as long as A sends nothing else. Not settled, so that this is noticed.
+    pub const TCP_RESET_A: Self = Self(10);
+    /// The same of side B.
+    pub const TCP_RESET_B: Self = Self(11);
+    pub const COUNT: usize = 12;
     /// Set where a packet without SYN, FIN or RST doesn't change the state.
     const SETTLED: u8 = 0x80;
 
     /// Is its content read?
     pub fn is_parent(self) -> bool {
         matches!(self, Self::TCP_PARENT | Self::UDP_PARENT)
+    }
+
+    /// After a RST of `sender`.
+    pub fn reset_by(sender: Side) -> Self {
+        match sender {
+            Side::A => Self::TCP_RESET_A,
+            Side::B => Self::TCP_RESET_B,
+        }
+    }
+
+    /// Is a TCP connection over, as far as its segments tell?
+    pub fn is_closing(self) -> bool {
+        matches!(self, Self::TCP_CLOSING | Self::TCP_RESET_A | Self::TCP_RESET_B)
     }
 
     pub fn index(self) -> usize {

@@ -14,7 +14,7 @@
 //! over it, `report.rs` makes events, `denied.rs` keeps denied conversations from flooding the event ring,
 //! `refused.rs` connections whose SYN was denied from being adopted. `negotiate.rs` opens ports that permitted conversations negotiate, `watched.rs` knows how far those were read.
 //! `related.rs` lets ICMP errors about live conversations pass, `fragments.rs` later fragments follow
-//! their first. Decisions are in
+//! their first, `identity.rs` holds stations to their addresses. Decisions are in
 //! `DESIGN.md`. Tested beside the modules, and as a whole against a slow model in `tests/`.
 
 mod ageing;
@@ -24,6 +24,7 @@ mod deferred;
 mod denied;
 mod entry;
 mod fragments;
+mod identity;
 mod intake;
 mod limits;
 mod lookup;

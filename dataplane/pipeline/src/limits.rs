@@ -44,7 +44,9 @@ impl TickTimeouts {
         let mut by_state = [0; State::COUNT];
         by_state[State::TCP_OPENING.index()] = ticks(timeouts.tcp_opening_ns);
         by_state[State::TCP_OPEN.index()] = ticks(timeouts.tcp_open_ns);
-        by_state[State::TCP_CLOSING.index()] = ticks(timeouts.tcp_closing_ns);
+        for closing in [State::TCP_CLOSING, State::TCP_RESET_A, State::TCP_RESET_B] {
+            by_state[closing.index()] = ticks(timeouts.tcp_closing_ns);
+        }
         by_state[State::UDP.index()] = ticks(timeouts.udp_ns);
         by_state[State::TCP_PARENT.index()] = ticks(timeouts.tcp_open_ns);
         by_state[State::UDP_PARENT.index()] = ticks(timeouts.udp_ns);

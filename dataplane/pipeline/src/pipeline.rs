@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use loadlock_exchange::{Expected, PolicyView, Seed, WORKER_COUNTERS, WorkerCounter};
+use loadlock_exchange::{Expected, Midstream, PolicyView, Seed, WORKER_COUNTERS, WorkerCounter};
 use loadlock_packet::{Frame, Ingress, NarrowKey, WideKey};
 
 use crate::ageing::{Ageing, ReadOut, Round};
@@ -165,10 +165,12 @@ impl Pipeline {
             policy,
             mode: segment.mode,
             infrastructure: segment.infrastructure,
+            midstream: segment.midstream,
             sender: ingress.side,
             moment,
             now: moment.tick(),
-            in_grace: self.grace_end_ns.is_none_or(|end| moment.steady_ns < end),
+            in_grace: segment.midstream == Midstream::Grace
+                && self.grace_end_ns.is_none_or(|end| moment.steady_ns < end),
             grace_ns: self.grace_ns,
             roll_call: self.roll_call,
             begun: Begun::default(),

@@ -52,7 +52,7 @@ impl<S: EventSink> Burst<'_, S> {
                 if !stateless {
                     return None;
                 }
-                let adopt = Adoption { running: true, stateless, refused };
+                let adopt = Adoption { running: true, stateless, refused, by_rule: false };
                 let asked = self.sender.other();
                 match judge_first(&self.policy, &key, asked, Opening::MayNot, adopt) {
                     Judgement::Refuse(_) => return None,

@@ -90,5 +90,6 @@ pub(crate) fn event<K: TableKey>(kind: EventKind, entry: &Entry<K>, clock_ns: u6
         packets: entry.packets.map(u64::from),
         bytes: entry.bytes,
         macs: entry.macs,
+        claimed: None,
     }
 }

@@ -1,12 +1,12 @@
 //! One frame and its conversation: hit, miss, TCP's course, reports.
 
 use loadlock_exchange::{
-    DropReason, Event, EventFlags, EventKind, Expected, Infrastructure, Mode, PolicyView,
+    DropReason, Event, EventFlags, EventKind, Expected, Infrastructure, Midstream, Mode, PolicyView,
 };
 use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{
-    FlowKey, Fragment, FrameClass, Headers, Kind, MacAddress, NarrowKey, Opening, Side, TcpFlags,
-    WideKey,
+    Claim, FlowKey, Fragment, FrameClass, Headers, Kind, MacAddress, NarrowKey, Opening, Side,
+    TcpFlags, WideKey,
 };
 
 use crate::clock::Moment;
@@ -28,9 +28,11 @@ pub(crate) struct Burst<'a, S> {
     pub policy: PolicyView<'a>,
     pub mode: Mode,
     pub infrastructure: Infrastructure,
+    pub midstream: Midstream,
     pub sender: Side,
     pub moment: Moment,
     pub now: Tick,
+    /// Running conversations are adopted for a time, so that what is denied now mayn't be later.
     pub in_grace: bool,
     pub grace_ns: u64,
     pub roll_call: u8,
@@ -155,11 +157,11 @@ impl<'a, S: EventSink> Burst<'a, S> {
         let verdict = match slot.sort {
             Sort::Narrow => {
                 let key = slot.narrow();
-                self.track(narrow, &Seen::common(key, narrow.hash(&key), slot, head))
+                self.hold(narrow, &Seen::common(key, narrow.hash(&key), slot, head), false)
             }
             Sort::Wide => {
                 let key = slot.wide();
-                self.track(wide, &Seen::common(key, wide.hash(&key), slot, head))
+                self.hold(wide, &Seen::common(key, wide.hash(&key), slot, head), false)
             }
             Sort::Rare => self.judge(narrow, wide, slot.frame_bytes, reading),
         };
@@ -185,6 +187,18 @@ impl<'a, S: EventSink> Burst<'a, S> {
                 };
             }
         };
+        if let Some(reason) = self.foreign_frame(headers) {
+            return match headers.key {
+                FlowKey::Narrow(key) => {
+                    let seen = Seen::rare(key, narrow.hash(&key), frame_bytes, headers);
+                    self.deny_foreign(reason, &seen, headers.claim)
+                }
+                FlowKey::Wide(key) => {
+                    let seen = Seen::rare(key, wide.hash(&key), frame_bytes, headers);
+                    self.deny_foreign(reason, &seen, headers.claim)
+                }
+            };
+        }
         let unconditional = match headers.class {
             FrameClass::Ordinary => false,
             FrameClass::Arp => self.infrastructure.arp,
@@ -266,6 +280,7 @@ impl<'a, S: EventSink> Burst<'a, S> {
                     entry.generation = generation;
                     entry.verdict = VerdictWord::from(verdict);
                     entry.state = self.watched_state(entry.state, &seen.key);
+                    self.doubt_receiver(entry);
                 }
             }
         }
@@ -300,8 +315,7 @@ impl<'a, S: EventSink> Burst<'a, S> {
     fn begins_anew<K>(&self, entry: &Entry<K>) -> bool {
         let by_initiator =
             entry.flags.initiator() == self.sender && !entry.flags.has(Flags::MIDSTREAM);
-        let closing =
-            entry.state == State::TCP_CLOSING || entry.flags.any(Flags::FIN_A | Flags::FIN_B);
+        let closing = entry.state.is_closing() || entry.flags.any(Flags::FIN_A | Flags::FIN_B);
         !by_initiator || closing
     }
 
@@ -324,9 +338,14 @@ impl<'a, S: EventSink> Burst<'a, S> {
     }
 
     fn tcp_course<K: TableKey>(&mut self, entry: &mut Entry<K>, flags: TcpFlags) {
+        let reset = State::reset_by(self.sender);
         if flags.has(TcpFlags::RST) {
-            entry.state = State::TCP_CLOSING;
+            entry.state = reset;
             return;
+        }
+        // Who has reset a connection sends nothing more on it: that RST was forged, or out of the window.
+        if entry.state == reset && !flags.has(TcpFlags::SYN) {
+            entry.state = self.watched_state(State::TCP_OPEN, &entry.key);
         }
         if entry.state == State::TCP_OPENING && flags.has(TcpFlags::ACK) {
             let answered = flags.has(TcpFlags::SYN) && self.sender != entry.flags.initiator();
@@ -353,6 +372,7 @@ impl<'a, S: EventSink> Burst<'a, S> {
     {
         let stateless = table.adopts(self.moment.steady_ns);
         let adopting = self.in_grace || stateless;
+        let running = adopting || self.midstream == Midstream::Always;
         let opening = seen.opening;
         let tcp = seen.is_tcp();
         let refused = tcp && opening == Opening::MayNot && self.refused.contains(seen.hash);
@@ -360,7 +380,8 @@ impl<'a, S: EventSink> Burst<'a, S> {
         let judgement = match known {
             Some(reason) => Judgement::Refuse(reason),
             None => {
-                let adopt = Adoption { running: adopting, stateless, refused };
+                let by_rule = self.midstream != Midstream::Never;
+                let adopt = Adoption { running, stateless, refused, by_rule };
                 judge_first(&self.policy, &seen.key, self.sender, opening, adopt)
             }
         };
@@ -388,7 +409,7 @@ impl<'a, S: EventSink> Burst<'a, S> {
         }
         let met_running = opening == Opening::MayNot || matches!(judgement, Judgement::Adopt(_));
         let mut entry = self.entry(verdict, met_running, seen);
-        if met_running && !adopting {
+        if met_running && !running {
             entry.flags.set(Flags::AFTER_GRACE);
         }
         if let Some(line) = table.insert(entry, seen.hash) {
@@ -410,7 +431,7 @@ impl<'a, S: EventSink> Burst<'a, S> {
         let begins = seen.opening == Opening::May;
         let state = match kind {
             Kind::Tcp if begins => State::TCP_OPENING,
-            Kind::Tcp if tcp_flags.any(TcpFlags::RST) => State::TCP_CLOSING,
+            Kind::Tcp if tcp_flags.any(TcpFlags::RST) => State::reset_by(self.sender),
             Kind::Tcp => State::TCP_OPEN,
             Kind::Udp => State::UDP,
             Kind::Icmp => State::ICMP,
@@ -448,6 +469,7 @@ impl<'a, S: EventSink> Burst<'a, S> {
     fn start<K: TableKey>(&mut self, entry: &mut Entry<K>, seen: &Seen<K>) {
         self.counts.flows_started += 1;
         entry.macs[self.sender.other() as usize] = seen.destination;
+        self.doubt_receiver(entry);
         self.count_seen(entry, seen);
         self.report_start(entry);
     }
@@ -486,6 +508,18 @@ impl<'a, S: EventSink> Burst<'a, S> {
         lasting: bool,
         seen: &Seen<K>,
     ) {
+        self.deny_claim(verdict, reason, lasting, seen, None);
+    }
+
+    /// The same of a frame that claims an address.
+    pub fn deny_claim<K: TableKey>(
+        &mut self,
+        verdict: Verdict,
+        reason: DropReason,
+        lasting: bool,
+        seen: &Seen<K>,
+        claim: Option<Claim>,
+    ) {
         let denied = self.denied_id(seen);
         let until = if lasting { self.generation() } else { self.generation().wrapping_sub(1) };
         let due = self.denied.count(denied, reason, until, seen.frame_bytes, self.now);
@@ -510,6 +544,7 @@ impl<'a, S: EventSink> Burst<'a, S> {
             packets: by_sender(due.packets),
             bytes: by_sender(due.bytes),
             macs,
+            claimed: claim.map(|claim| claim.address.into()),
         };
         if send(self.events, self.counts, &event) {
             self.denied.reported(due, self.now);

@@ -79,6 +79,8 @@ fn bursts() -> Vec<(Side, Vec<Vec<u8>>)> {
                 flags: flags[(mixed / 8 + number) % flags.len()],
                 answer: side == Side::B,
                 about: Some(Sort::ALL[mixed / 8 % Sort::ALL.len()]),
+                station: None,
+                piece: None,
             };
             let mut frame = packet.frame();
             if mixed.is_multiple_of(16) {

@@ -5,13 +5,13 @@
 
 mod support;
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use loadlock_exchange::{DropReason, Mode};
+use loadlock_exchange::{BindingEntry, DropReason, Mode};
 use loadlock_generate::frame::{
     Arp, FrameBuilder, IcmpMessage, Ipv4, Ipv6, Ipv6Extension, Mac, Tcp, TcpFlags, VlanTag,
 };
-use loadlock_packet::Side;
+use loadlock_packet::{MacAddress, SegmentId, Side, VlanStack};
 use loadlock_pipeline::{Basis, Verdict};
 use support::flags::{ACK, SYN};
 use support::{Packet, Rig, Rule, Sort, open_infrastructure, segment};
@@ -24,11 +24,13 @@ struct Class {
     rules: Vec<Rule>,
     /// What passed before, and from where.
     before: Vec<(Side, Vec<u8>)>,
+    /// What is bound.
+    bindings: Vec<BindingEntry>,
     frames: Vec<Vec<u8>>,
 }
 
 fn class(name: &'static str, key: &'static str, frames: Vec<Vec<u8>>) -> Class {
-    Class { name, key, rules: Vec::new(), before: Vec::new(), frames }
+    Class { name, key, rules: Vec::new(), before: Vec::new(), bindings: Vec::new(), frames }
 }
 
 impl Class {
@@ -45,6 +47,7 @@ impl Class {
         let settings = if infrastructure { open_infrastructure(mode) } else { segment(mode) };
         let verdicts = self.frames.iter().map(|frame| {
             let mut rig = Rig::settled(settings, &self.rules);
+            rig.bind(&self.bindings);
             for (side, before) in &self.before {
                 rig.burst(*side, std::slice::from_ref(before));
             }
@@ -217,7 +220,7 @@ fn internet() -> Vec<Class> {
         ),
         class(
             "TCP that belongs to no opened connection, though a rule permits one",
-            "`midstream` of the rule, `flows.midstream_grace_s`",
+            "`midstream` of rule and segment, `flows.midstream_grace_s`",
             ack(),
         )
         .under(http()),
@@ -308,6 +311,63 @@ fn internet() -> Vec<Class> {
     ]
 }
 
+/// Frames of the host, from side A, where an address and a station are bound to others.
+fn identity() -> Vec<Class> {
+    let bind = |side, address: [u8; 4], Mac(mac)| BindingEntry {
+        segment: SegmentId::new(0).unwrap(),
+        vlans: VlanStack::UNTAGGED,
+        side,
+        address: Some(IpAddr::from(address)),
+        mac: Some(MacAddress(mac)),
+    };
+    let own = [10, 0, 0, 1];
+    let udp = || built([v4().udp(1, 2)]);
+    let arp = |target: [u8; 4]| {
+        let arp = Arp::request(HOST, own.into(), target.into());
+        built([FrameBuilder::new(HOST, Mac::BROADCAST).arp(arp)])
+    };
+    let permits = "`loadlock bindings renew`";
+    let sides = "`identity_a`, `identity_b`";
+    let classes = [
+        (
+            "source address bound to another station of this side",
+            permits,
+            bind(Side::A, own, PEER),
+            udp(),
+        ),
+        ("source address bound to the other side", sides, bind(Side::B, own, PEER), udp()),
+        (
+            "source station bound to the other side",
+            sides,
+            bind(Side::B, [10, 0, 0, 9], HOST),
+            udp(),
+        ),
+        (
+            "source station bound to other IPv4 addresses only",
+            sides,
+            bind(Side::A, [10, 0, 0, 9], HOST),
+            udp(),
+        ),
+        (
+            "ARP, neighbour discovery that claims an address bound to another",
+            permits,
+            bind(Side::A, own, PEER),
+            arp([10, 0, 1, 1]),
+        ),
+        (
+            "the same unasked: gratuitous ARP, unsolicited advertisement",
+            permits,
+            bind(Side::A, own, PEER),
+            arp(own),
+        ),
+    ];
+    let bound = classes.map(|(name, key, binding, frames)| Class {
+        bindings: vec![binding],
+        ..class(name, key, frames)
+    });
+    bound.into()
+}
+
 fn first() -> Vec<u8> {
     v4().udp(40_000, 53).payload(vec![0; 2000]).fragments(1500).unwrap().remove(0)
 }
@@ -322,7 +382,8 @@ const REST: &str = "| port that a permitted conversation negotiated: FTP, DCE/RP
 
 #[test]
 fn the_readme_says_what_the_pipeline_does() {
-    let rows: String = link_layer().iter().chain(&internet()).map(Class::row).collect();
+    let classes = [link_layer(), internet(), identity()];
+    let rows: String = classes.iter().flatten().map(Class::row).collect();
     let table = [HEAD, &rows, REST].concat();
     for reason in DropReason::ALL {
         assert!(table.contains(&format!("`{}`", reason.name())), "no class for {reason:?}");

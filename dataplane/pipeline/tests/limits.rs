@@ -5,7 +5,7 @@ mod support;
 use loadlock_exchange::DropReason::{NoRule, NotOpened, TransmitRefused, WrongDirection};
 use loadlock_exchange::{EventKind, Mode, WorkerCounter};
 use loadlock_packet::Side;
-use loadlock_pipeline::{BURST_FRAMES_MAX, Basis, Capacity, Verdict};
+use loadlock_pipeline::{BURST_FRAMES_MAX, Basis, BurstTally, Capacity, Verdict};
 use support::flags::{ACK, SYN};
 use support::{Packet, ROUND_NS, Rig, Rule, SECOND_NS, START_NS, Sort, TIMEOUTS, segment};
 
@@ -64,6 +64,25 @@ fn full_table_forwards_what_is_permitted_and_nothing_else() {
         assert_eq!(rig.counter(WorkerCounter::FlowsRefused), refused);
         assert_eq!(rig.flows(), capacity as u64);
     }
+}
+
+/// What passes without a line is counted (and an alarm, `control/api`), what is denied is counted and reported.
+#[test]
+fn full_table_is_silent_about_nothing() {
+    let mut rig = settled(1, &[http()]);
+    connect(&mut rig, 1000);
+    let mut tally = BurstTally::new();
+    for number in 0..20 {
+        for packet in [Packet::syn(80).port(2000 + number), Packet::syn(81).port(2000 + number)] {
+            tally.count(rig.send(packet).into(), packet.frame().len() as u32);
+        }
+    }
+    assert_eq!(rig.counter(WorkerCounter::FlowsRefused), 20);
+    let tally = tally.tally();
+    assert_eq!((tally.forwarded_packets, tally.dropped[NoRule as usize]), (20, 20));
+    let reported: u64 = rig.events(EventKind::Denied(NoRule)).iter().map(|e| e.packets[0]).sum();
+    assert_eq!(reported + rig.counter(WorkerCounter::DeniedUnreported), 20);
+    assert_eq!(rig.flows(), 1);
 }
 
 /// Regression: what began while the table was full was cut when a line became free.

@@ -8,7 +8,6 @@ use loadlock_exchange::{
 };
 use loadlock_generate::frame::{Arp, FrameBuilder, IcmpMessage, Ipv6, Mac};
 use loadlock_packet::Side;
-use loadlock_packet::negotiation::Helpers;
 use loadlock_pipeline::{Basis, Capacity, Verdict};
 use proptest::prelude::*;
 use support::flags::{ACK, SYN};
@@ -208,7 +207,7 @@ fn infrastructure_is_judged_like_anything_else_if_not_configured() {
     let only = |arp, neighbour_discovery, link_local| SegmentPolicy {
         mode: Mode::Enforce,
         infrastructure: Infrastructure { arp, neighbour_discovery, link_local },
-        helpers: Helpers::NONE,
+        ..SegmentPolicy::CLOSED
     };
     let cases = [
         (only(false, true, true), [false, true, true]),

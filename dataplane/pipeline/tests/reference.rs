@@ -4,14 +4,16 @@ mod support;
 
 use std::collections::HashMap;
 
-use loadlock_exchange::{Event, EventKind, Mode, RuleOptions, WorkerCounter};
+use loadlock_exchange::{
+    Event, EventKind, Midstream, Mode, RuleOptions, SegmentPolicy, WorkerCounter,
+};
 use loadlock_packet::{FlowKey, Kind, Network, Side};
 use loadlock_pipeline::Capacity;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use support::model::{Model, Story};
+use support::model::{Bound, Model, Story};
 use support::strategy::{packet, side};
-use support::{Packet, ROUND_NS, Rig, Rule, START_NS, Sort, segment};
+use support::{Packet, ROUND_NS, Rig, Rule, START_NS, Sort, bound, segment};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -20,8 +22,28 @@ enum Step {
     Moment(u64),
     /// Time passes, and the sweep comes round.
     Wait(u64),
-    /// Another policy: which of the rules are in it.
-    Policy(Mode, u16),
+    /// Another policy: which of the rules are in it, and which of the bindings.
+    Policy(Mode, Midstream, u16, u8),
+}
+
+/// One binding for each host of each family, to its station or side.
+fn bindings() -> impl Strategy<Value = Vec<Bound>> {
+    let station = || prop::option::weighted(0.7, 1u8..3);
+    vec((any::<bool>(), side(), 1u8..3, station()), 0..5).prop_map(|bound| {
+        let mut bindings: Vec<Bound> = Vec::new();
+        for (narrow, side, host, station) in bound {
+            let same =
+                |known: &Bound| (known.narrow, known.side, known.host) == (narrow, side, host);
+            if !bindings.iter().any(same) {
+                bindings.push(Bound { narrow, side, host, station });
+            }
+        }
+        bindings
+    })
+}
+
+fn midstream() -> impl Strategy<Value = Midstream> {
+    prop::sample::select(Midstream::ALL.to_vec())
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
@@ -71,13 +93,14 @@ fn step() -> impl Strategy<Value = Step> {
         8 => side().prop_flat_map(|side| vec(packet(side), 1..6)).prop_map(Step::Burst),
         1 => (1u64..900).prop_map(|ms| Step::Moment(ms * 1_000_000)),
         2 => (4000u64..30_000).prop_map(|ms| Step::Wait(ms * 1_000_000)),
-        1 => (mode(), any::<u16>()).prop_map(|(mode, mask)| Step::Policy(mode, mask)),
+        1 => (mode(), midstream(), any::<u16>(), any::<u8>())
+            .prop_map(|(mode, midstream, mask, bound)| Step::Policy(mode, midstream, mask, bound)),
     ]
 }
 
-fn chosen(rules: &[Rule], mask: u16) -> Vec<Rule> {
-    let in_mask = |(at, rule): (usize, &Rule)| (mask >> at & 1 == 1).then_some(*rule);
-    rules.iter().enumerate().filter_map(in_mask).collect()
+fn chosen<T: Copy>(all: &[T], mask: u16) -> Vec<T> {
+    let in_mask = |(at, one): (usize, &T)| (mask >> at & 1 == 1).then_some(*one);
+    all.iter().enumerate().filter_map(in_mask).collect()
 }
 
 /// Reads an event back into the model's terms.
@@ -135,7 +158,7 @@ fn with_read_outs(mut event: Event, read_out: &mut HashMap<FlowKey, [u64; 2]>) -
     event
 }
 
-fn compare(capacity: [usize; 2], mode: Mode, rules: Vec<Rule>, steps: &[Step]) {
+fn compare(capacity: [usize; 2], mode: Mode, rules: Vec<Rule>, bindings: &[Bound], steps: &[Step]) {
     let [narrow, wide] = capacity;
     let mut rig = Rig::new(Capacity { narrow, wide, fragments: 64 }, segment(mode), &rules);
     let mut model = Model::new(capacity, mode, rules.clone(), START_NS);
@@ -159,10 +182,16 @@ fn compare(capacity: [usize; 2], mode: Mode, rules: Vec<Rule>, steps: &[Step]) {
                 model.now_ns = rig.now_ns;
                 model.sweep();
             }
-            Step::Policy(mode, mask) => {
+            Step::Policy(mode, midstream, mask, bound_mask) => {
                 model.mode = *mode;
+                model.midstream = *midstream;
                 model.rules = chosen(&rules, *mask);
-                rig.publish(segment(*mode), &model.rules);
+                model.bindings = chosen(bindings, (*bound_mask).into());
+                let settings = SegmentPolicy { midstream: *midstream, ..segment(*mode) };
+                rig.publish(settings, &model.rules);
+                let entry =
+                    |known: &Bound| bound(known.narrow, known.side, known.host, known.station);
+                rig.bind(&model.bindings.iter().map(entry).collect::<Vec<_>>());
                 model.generation += 1;
             }
         }
@@ -183,8 +212,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
-    fn agrees_with_the_model(mode in mode(), rules in rules(), steps in vec(step(), 1..60)) {
-        compare([1000, 1000], mode, rules, &steps);
+    fn agrees_with_the_model(
+        mode in mode(),
+        rules in rules(),
+        bindings in bindings(),
+        steps in vec(step(), 1..60),
+    ) {
+        compare([1000, 1000], mode, rules, &bindings, &steps);
     }
 
     #[test]
@@ -192,8 +226,9 @@ proptest! {
         capacity in [0usize..5, 0usize..5],
         mode in mode(),
         rules in rules(),
+        bindings in bindings(),
         steps in vec(step(), 1..60),
     ) {
-        compare(capacity, mode, rules, &steps);
+        compare(capacity, mode, rules, &bindings, &steps);
     }
 }

@@ -41,6 +41,7 @@ impl Settings {
             mode: segment.mode,
             infrastructure: segment.infrastructure,
             helpers: segment.helpers,
+            midstream: segment.midstream,
         };
         self.segments.iter().map(policy).collect()
     }

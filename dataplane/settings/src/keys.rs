@@ -402,6 +402,29 @@ pub(crate) static SEGMENT: Table = Table {
                       discovery (hop limit 255). link-local: destinations 01:80:c2:00:00:00 to 0f (STP, LLDP, LACP, EAPOL).",
             examples: &[],
         },
+        text(
+            "midstream",
+            Kind::Choice(&["grace", "always", "never"]),
+            "grace",
+            "When conversations are adopted that were not seen to begin, if a rule permits them. grace: for \
+             flows.midstream_grace_s after the start, later only by rules with midstream = true. always: at any time. never: \
+             not even by such rules; what begins while the flow table is full goes on all the same.",
+        ),
+        text(
+            "identity_a",
+            Kind::Choice(&["mac-ip", "ip", "off"]),
+            "mac-ip",
+            "How strictly devices on side A are held to their bindings (`loadlock bindings list`) in monitor and enforce mode. \
+             mac-ip: address, MAC and side belong together. ip: address and side, for a side behind a router, whose MAC \
+             may change. off: not at all.",
+        ),
+        text(
+            "identity_b",
+            Kind::Choice(&["mac-ip", "ip", "off"]),
+            "mac-ip",
+            "The same for side B. A station with four or more learned addresses is taken for a router in any case, and its \
+             addresses are held to the side only.",
+        ),
         Key {
             name: "helpers",
             kind: Kind::Choices(&["ftp", "dcerpc", "tftp"]),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use loadlock_exchange::{Infrastructure, Mode};
+use loadlock_exchange::{Identity, Infrastructure, Midstream, Mode};
 use loadlock_packet::negotiation::{Helper, Helpers};
 
 use crate::device::Device;
@@ -159,6 +159,9 @@ impl<'read, 'text> Document<'read, 'text> {
                 _ => Mode::Learn,
             },
             infrastructure: read_infrastructure(scope),
+            midstream: Midstream::from_name(&scope.choice("midstream")).unwrap_or_default(),
+            identity: ["identity_a", "identity_b"]
+                .map(|side| Identity::from_name(&scope.choice(side)).unwrap_or(Identity::MacIp)),
             helpers: read_helpers(scope),
             path: scope.path.clone(),
         })

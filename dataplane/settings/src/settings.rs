@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use loadlock_exchange::{Infrastructure, Mode};
+use loadlock_exchange::{Identity, Infrastructure, Midstream, Mode};
 use loadlock_packet::Side;
 use loadlock_packet::negotiation::Helpers;
 
@@ -237,6 +237,10 @@ pub struct SegmentSettings {
     pub mode: Mode,
     /// Frame classes that pass without a rule.
     pub infrastructure: Infrastructure,
+    /// When conversations that already run are taken on.
+    pub midstream: Midstream,
+    /// How strictly devices are held to their addresses, side A's first.
+    pub identity: [Identity; 2],
     /// Protocols whose negotiated ports are opened.
     pub helpers: Helpers,
     pub(crate) path: String,

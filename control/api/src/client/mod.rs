@@ -21,6 +21,7 @@ use tokio::time::timeout;
 pub use error::ClientError;
 pub use stream::EventStream;
 
+use crate::binding::{Binding, BindingRenewal, BindingRenewed};
 use crate::event::{EventKind, EventLine};
 use crate::explanation::{Explanation, ExplanationQuery};
 use crate::listing::{FlowQuery, Listing, RuleQuery};
@@ -89,11 +90,30 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn rules(&self, query: &RuleQuery) -> Result<Listing<Rule>, ClientError> {
-        let mut path = format!("/v1/rules?limit={}", query.limit);
-        if let Some(segment) = &query.segment {
-            path.push_str(&format!("&segment={}", percent_encoded(segment)));
-        }
-        self.ask(Method::GET, &path, None)
+        self.ask(Method::GET, &of_segment("rules", query), None)
+    }
+
+    /// `GET /v1/bindings`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn bindings(&self, query: &RuleQuery) -> Result<Listing<Binding>, ClientError> {
+        self.ask(Method::GET, &of_segment("bindings", query), None)
+    }
+
+    /// `PUT /v1/segments/{segment}/bindings`. The change is durable and published when this returns; after
+    /// [`ClientError::Timeout`] it may yet happen.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn renew_binding(
+        &self,
+        segment: &str,
+        renewal: &BindingRenewal,
+    ) -> Result<BindingRenewed, ClientError> {
+        let body = crate::to_json(renewal).unwrap_or_default();
+        let path = format!("/v1/segments/{}/bindings", percent_encoded(segment));
+        self.ask(Method::PUT, &path, Some(body))
     }
 
     /// `GET /v1/explanations`.
@@ -229,6 +249,15 @@ async fn refused(endpoint: &str, response: Response<Incoming>) -> ClientError {
         Ok(Err(source)) => ClientError::Unreadable { endpoint, source },
         Err(source) => ClientError::Broken { endpoint, source },
     }
+}
+
+/// Path of a listing that may be one segment's.
+fn of_segment(what: &str, query: &RuleQuery) -> String {
+    let mut path = format!("/v1/{what}?limit={}", query.limit);
+    if let Some(segment) = &query.segment {
+        path.push_str(&format!("&segment={}", percent_encoded(segment)));
+    }
+    path
 }
 
 fn kind_parameters(kinds: &[EventKind]) -> String {

@@ -21,6 +21,7 @@ use super::query::Parameters;
 use super::refusal::Refusal;
 use super::{ARRIVAL_TIME, BODY_BYTES_MAX, CALL_TIME, STREAMS_MAX, stream};
 use crate::backend::{Backend, BackendError};
+use crate::binding::BindingRenewal;
 use crate::error::ErrorCode;
 use crate::explanation::ExplanationQuery;
 use crate::listing::{FlowQuery, RuleQuery};
@@ -45,7 +46,9 @@ pub(super) fn router(shared: Shared) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/segments/{segment}/mode", put(set_mode))
+        .route("/v1/segments/{segment}/bindings", put(renew_binding))
         .route("/v1/rules", get(rules))
+        .route("/v1/bindings", get(bindings))
         .route("/v1/explanations", get(explanations))
         .route("/v1/flows", get(flows))
         .route("/v1/drops", get(drops))
@@ -87,10 +90,7 @@ async fn set_mode(
     request: Request,
 ) -> Result<Response, Refusal> {
     Parameters::new(pairs, &[])?;
-    let Path(segment) = path.map_err(|rejection| {
-        let message = format!("the path can't be read: {}", rejection.body_text());
-        Refusal::new(ErrorCode::UnknownEndpoint, message, "write the segment's name in UTF-8.")
-    })?;
+    let segment = segment_of(path)?;
     let bytes = body(request).await?;
     let change: ModeChange = serde_json::from_slice(&bytes).map_err(|error| {
         let message = format!("the body isn't {{\"mode\":\"enforce\"}} or the like: {error}");
@@ -98,6 +98,33 @@ async fn set_mode(
     })?;
     let mode = Mode::from_name(&change.mode).ok_or_else(|| Refusal::invalid_mode(&change.mode))?;
     call(&shared, move |backend| backend.set_mode(&segment, mode, &peer.author())).await
+}
+
+fn segment_of(path: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {
+    let Path(segment) = path.map_err(|rejection| {
+        let message = format!("the path can't be read: {}", rejection.body_text());
+        Refusal::new(ErrorCode::UnknownEndpoint, message, "write the segment's name in UTF-8.")
+    })?;
+    Ok(segment)
+}
+
+async fn renew_binding(
+    State(shared): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    path: Result<Path<String>, PathRejection>,
+    Query(pairs): Pairs,
+    request: Request,
+) -> Result<Response, Refusal> {
+    Parameters::new(pairs, &[])?;
+    let segment = segment_of(path)?;
+    let bytes = body(request).await?;
+    let renewal: BindingRenewal = serde_json::from_slice(&bytes).map_err(|error| {
+        let example = r#"{"address":"10.0.1.11","mac":"02:00:00:00:00:01"}"#;
+        let message = format!("the body isn't {example} or the like: {error}");
+        let next = "send a JSON object with address and mac, and vlan and side if need be.";
+        Refusal::new(ErrorCode::InvalidBody, message, next)
+    })?;
+    call(&shared, move |backend| backend.renew_binding(&segment, &renewal, &peer.author())).await
 }
 
 /// The body, if it is short and comes in time.
@@ -123,6 +150,13 @@ async fn rules(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Resp
     let segment = parameters.text("segment").map(str::to_owned);
     let query = RuleQuery { segment, limit: parameters.limit()? };
     call(&shared, move |backend| backend.rules(&query)).await
+}
+
+async fn bindings(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {
+    let parameters = Parameters::new(pairs, &["segment", "limit"])?;
+    let segment = parameters.text("segment").map(str::to_owned);
+    let query = RuleQuery { segment, limit: parameters.limit()? };
+    call(&shared, move |backend| backend.bindings(&query)).await
 }
 
 async fn explanations(

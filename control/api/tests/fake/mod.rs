@@ -106,6 +106,35 @@ impl Backend for Fake {
         Ok(Listing::take(self.rules.lock().unwrap().clone(), query.limit))
     }
 
+    fn bindings(&self, query: &RuleQuery) -> Result<Listing<Binding>, BackendError> {
+        self.trouble()?;
+        Ok(Listing::take(bindings(), query.limit))
+    }
+
+    fn renew_binding(
+        &self,
+        segment: &str,
+        renewal: &BindingRenewal,
+        author: &str,
+    ) -> Result<BindingRenewed, BackendError> {
+        self.trouble()?;
+        if segment != "fab" {
+            let (found, known) = (segment.to_owned(), vec!["fab".to_owned()]);
+            return Err(BackendError::UnknownSegment { found, known });
+        }
+        let previous = bindings().remove(0);
+        let binding = Binding {
+            address: Some(renewal.address.to_string()),
+            mac: Some(renewal.mac.clone()),
+            reason: format!("renewed by {author}"),
+            words: format!("{} is {} on side a", renewal.address, renewal.mac),
+            ..previous.clone()
+        };
+        let previous = (previous.address == binding.address).then_some(previous);
+        let time = Time::from_ns(0);
+        Ok(BindingRenewed { binding, previous, time, policy_version: 38, generation: 42 })
+    }
+
     fn learning(
         &self,
         request: LearningRequest,
@@ -325,6 +354,34 @@ pub fn status() -> Status {
         }],
         alarms: Vec::new(),
     }
+}
+
+pub fn bindings() -> Vec<Binding> {
+    let host = Binding {
+        segment: "fab".to_owned(),
+        vlan: "untagged".to_owned(),
+        side: Side::A,
+        address: Some("10.0.1.11".to_owned()),
+        mac: Some("02:00:00:00:00:01".to_owned()),
+        held: "mac-ip".to_owned(),
+        reason: "learned".to_owned(),
+        words: "10.0.1.11 is 02:00:00:00:00:01 on side a".to_owned(),
+    };
+    let routed = Binding {
+        side: Side::B,
+        address: Some("10.9.0.1".to_owned()),
+        mac: None,
+        held: "ip".to_owned(),
+        reason: "learned; behind a router".to_owned(),
+        words: "10.9.0.1 is any station on side b".to_owned(),
+        ..host.clone()
+    };
+    let station = Binding {
+        address: None,
+        words: "station 02:00:00:00:00:01 is on side a".to_owned(),
+        ..host.clone()
+    };
+    vec![host, routed, station]
 }
 
 pub fn rules() -> Vec<Rule> {

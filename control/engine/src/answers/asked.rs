@@ -173,6 +173,12 @@ pub(super) fn verdict_words(verdict: Verdict) -> String {
             "allow (the segment learns; no rule permits it)".to_owned()
         }
         Verdict::Allow(Basis::Infrastructure) => "allow (infrastructure)".to_owned(),
+        Verdict::Allow(Basis::Negotiated(Some(rule))) => {
+            format!("allow (port negotiated by a conversation of rule {rule})")
+        }
+        Verdict::Allow(Basis::Negotiated(None)) => {
+            "allow (port negotiated by a conversation that is learned)".to_owned()
+        }
         Verdict::WouldDeny(reason) | Verdict::Deny(reason) => {
             format!("{} ({})", verdict.name(), reason.meaning())
         }

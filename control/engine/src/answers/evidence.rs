@@ -84,7 +84,7 @@ impl Judge {
 fn verdict(view: &PolicyView<'_>, seen: &Seen) -> Verdict {
     let verdicts = seen.openers.iter().map(|side| first_verdict(view, &seen.key, *side));
     let strictness = |verdict: &Verdict| match verdict {
-        Verdict::Allow(Basis::Rule(_) | Basis::Infrastructure) => 0,
+        Verdict::Allow(Basis::Rule(_) | Basis::Infrastructure | Basis::Negotiated(_)) => 0,
         Verdict::Allow(Basis::Learning) => 1,
         Verdict::WouldDeny(_) => 2,
         Verdict::Deny(_) => 3,

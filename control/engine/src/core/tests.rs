@@ -61,6 +61,7 @@ fn converse(core: &mut Core, tool: u8, port: u16, time_ns: u64) {
         packets: [1, 0],
         bytes: [74, 0],
         macs: [MacAddress([2, 0, 0, 0, 0, tool]), MacAddress([2, 0, 0, 0, 0, 1])],
+        claimed: None,
     };
     let flags = EventFlags { handshake: true, ..begun.flags };
     core.observe(&begun);
@@ -149,6 +150,7 @@ fn an_approval_of_drift_changes_an_enforced_segment() {
             packets: [1, 0],
             bytes: [74, 0],
             macs: [MacAddress([2, 0, 0, 0, 0, 11]), MacAddress([2, 0, 0, 0, 0, 9])],
+            claimed: None,
         });
     }
     let asked = questions(&mut core);

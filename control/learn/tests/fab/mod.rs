@@ -95,6 +95,7 @@ impl Talk {
             packets: pair(1, 0),
             bytes: pair(74, 0),
             macs,
+            claimed: None,
         };
         let packets = if self.answered { pair(30, 20) } else { pair(3, 0) };
         let handshake = self.answered && self.kind == Kind::Tcp;

@@ -114,6 +114,7 @@ impl Talk {
             packets,
             bytes: packets.map(|packets| packets * 100),
             macs: self.macs,
+            claimed: None,
         }
     }
 

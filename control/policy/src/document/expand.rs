@@ -10,7 +10,7 @@ use super::{Document, End, Island, Permit, Refusal};
 use crate::address::AddressMatch;
 use crate::block::Block;
 use crate::error::{PolicyError, PolicyErrors, Problem};
-use crate::merge::{is_learned, subject};
+use crate::merge::{is_learned, joined, subject};
 use crate::policy::Policy;
 use crate::rule::{Opens, Rule, RuleParts};
 use crate::service::Service;
@@ -120,7 +120,7 @@ impl Document {
         if !learned_listed {
             base.rules().iter().filter(|rule| is_learned(rule)).for_each(|rule| joined.keep(rule));
         }
-        self.cut(joined.rules, &mut joined.numbers)
+        self.cut(joined.rules, base, &mut joined.numbers)
     }
 
     /// The same policy without what the document refuses: for rules that were learned since.
@@ -135,7 +135,7 @@ impl Document {
         let rules = policy.rules().iter().filter(|rule| rule.parts().opens != Opens::Nobody);
         let mut kept: Vec<Rule> = rules.cloned().collect();
         kept.extend(self.rules.iter().filter(|rule| rule.parts().opens == Opens::Nobody).cloned());
-        self.cut(kept, &mut numbers)
+        self.cut(kept, &policy, &mut numbers)
     }
 
     fn expand_permit(
@@ -233,7 +233,12 @@ impl Document {
     }
 
     /// Takes out of the rules what is refused, and numbers what is new.
-    fn cut(&self, mut rules: Vec<Rule>, numbers: &mut Numbers) -> Result<Policy, PolicyErrors> {
+    fn cut(
+        &self,
+        mut rules: Vec<Rule>,
+        base: &Policy,
+        numbers: &mut Numbers,
+    ) -> Result<Policy, PolicyErrors> {
         for cut in self.cuts() {
             rules = apply_cut(rules, &cut, |_, _| false, numbers);
         }
@@ -241,7 +246,9 @@ impl Document {
             rules = self.cut_island(rules, island, numbers);
         }
         rules.sort_by_key(Rule::id);
-        Policy::from_rules(rules, "policy document")
+        // Bindings that the document doesn't state otherwise stay as they are.
+        let bindings = joined(self.bindings.clone(), base.bindings().iter());
+        Policy::from_rules(rules, "policy document")?.with_bindings(bindings, "policy document")
     }
 
     /// Nothing crosses the zone's boundary; what stays inside, or outside, isn't touched.

@@ -17,8 +17,10 @@ use std::sync::Arc;
 use loadlock_packet::Side;
 
 use crate::address::AddressMatch;
+use crate::binding::Binding;
 use crate::canonical;
 use crate::error::PolicyErrors;
+use crate::policy::Policy;
 use crate::read;
 use crate::rule::{Opens, Rule};
 use crate::service::{Protocol, Service};
@@ -33,6 +35,8 @@ pub struct Document {
     text: Arc<str>,
     /// Rules that it lists itself.
     rules: Vec<Rule>,
+    /// Bindings that it states.
+    bindings: Vec<Binding>,
     learned_listed: bool,
     devices: Vec<Device>,
     zones: Vec<Zone>,
@@ -162,8 +166,9 @@ impl Document {
             let quick = read::with_table(head, place, |table, mut findings| {
                 let document = resolve::document(table, text, &mut findings);
                 read::rules(table, &mut findings);
-                let policy = validate::policy(rules, findings)?;
-                Ok(Self { rules: policy.rules().to_vec(), ..document })
+                let bindings = read::bindings(table, &mut findings);
+                let policy = validate::policy(rules, bindings, findings)?;
+                Ok(document.with(&policy))
             });
             if quick.is_ok() {
                 return quick;
@@ -172,9 +177,15 @@ impl Document {
         read::with_table(text, place, |table, mut findings| {
             let document = resolve::document(table, text, &mut findings);
             let rules = read::rules(table, &mut findings);
-            let policy = validate::policy(rules, findings)?;
-            Ok(Self { rules: policy.rules().to_vec(), ..document })
+            let bindings = read::bindings(table, &mut findings);
+            let policy = validate::policy(rules, bindings, findings)?;
+            Ok(document.with(&policy))
         })
+    }
+
+    /// With the rules and bindings that it lists itself.
+    fn with(self, listed: &Policy) -> Self {
+        Self { rules: listed.rules().to_vec(), bindings: listed.bindings().to_vec(), ..self }
     }
 
     /// The text as it was written.

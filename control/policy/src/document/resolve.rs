@@ -174,6 +174,7 @@ pub(crate) fn document(
     Document {
         text: text.into(),
         rules: Vec::new(),
+        bindings: Vec::new(),
         learned_listed,
         devices,
         zones,

@@ -33,6 +33,7 @@ prop_compose! {
         rule in prop::option::of(1..=loadlock_exchange::RULES_MAX),
         counts in any::<([u64; 2], [u64; 2])>(),
         macs in any::<[[u8; 6]; 2]>(),
+        claimed in any::<Option<std::net::IpAddr>>(),
     ) -> Event {
         let [initiator_b, midstream, handshake, repeated, forwarded, after_grace, learning, negotiated] =
             bits;
@@ -46,6 +47,7 @@ prop_compose! {
             packets: counts.0,
             bytes: counts.1,
             macs: macs.map(MacAddress),
+            claimed,
         }
     }
 }

@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use loadlock_exchange::{
-    Dimensions, Found, Infrastructure, Mode, PolicyImage, PolicyView, RuleEntry, RuleId,
-    RuleOptions, Seed, SegmentPolicy, Shape,
+    BindingEntry, Dimensions, Found, Infrastructure, Midstream, Mode, PolicyImage, PolicyView,
+    RuleEntry, RuleId, RuleOptions, Seed, SegmentPolicy, Shape,
 };
 use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{
-    FlowKey, KeyTail, Kind, NarrowKey, Network, SegmentId, Side, VlanStack, WideKey,
+    FlowKey, KeyTail, Kind, MacAddress, NarrowKey, Network, SegmentId, Side, VlanStack, WideKey,
 };
 use proptest::test_runner::Config;
 use tempfile::TempDir;
@@ -97,6 +97,7 @@ pub const ENFORCED: SegmentPolicy = SegmentPolicy {
     mode: Mode::Enforce,
     infrastructure: Infrastructure { arp: true, neighbour_discovery: false, link_local: true },
     helpers: Helpers::NONE,
+    midstream: Midstream::Grace,
 };
 
 /// The policy of this version; its one rule has the same number.
@@ -132,4 +133,16 @@ pub fn damage(path: &Path, marker: &[u8; 8], which: usize, skip: u64, bytes: &[u
 }
 
 /// How a policy slot begins.
-pub const SLOT_MARKER: &[u8; 8] = b"LLPOLIC1";
+pub const SLOT_MARKER: &[u8; 8] = b"LLPOLIC2";
+
+/// So many hosts of one side, each with an IPv4 address and a station.
+pub fn bindings(count: u8) -> Vec<BindingEntry> {
+    let binding = |number| BindingEntry {
+        segment: SegmentId::new(0).expect("below 16"),
+        vlans: VlanStack::UNTAGGED,
+        side: Side::A,
+        address: Some(IpAddr::V4(Ipv4Addr::new(10, 0, 0, number))),
+        mac: Some(MacAddress([2, 0, 0, 0, 0, number])),
+    };
+    (1..=count).map(binding).collect()
+}

@@ -5,6 +5,7 @@
 #![cfg(not(loom))]
 
 mod allowlist;
+mod bindings;
 mod events;
 mod fixtures;
 mod processes;

@@ -139,6 +139,7 @@ fn event(time_ns: u64) -> Event {
         packets: [1, 0],
         bytes: [60, 0],
         macs: [MacAddress([2; 6]), MacAddress([4; 6])],
+        claimed: None,
     }
 }
 

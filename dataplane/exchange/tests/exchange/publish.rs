@@ -75,10 +75,10 @@ fn publishing_is_refused_while_a_worker_has_not_moved_on() {
 #[test]
 fn a_policy_made_for_a_larger_region_is_refused() {
     let mut both = both();
-    let rules: Vec<_> = (1..=200)
+    let rules: Vec<_> = (1..=600)
         .map(|number| loadlock_exchange::RuleEntry { service: number as u16, ..rule(number) })
         .collect();
-    let image = PolicyImage::compile(1, &[], &rules, SEED, 200).expect("fits 200");
+    let image = PolicyImage::compile(1, &[], &rules, SEED, 600).expect("fits 600");
     let error = both.control.publish(&image).expect_err("too large");
     assert!(matches!(error, PublishError::TooLarge { rule_capacity: 64, .. }), "{error}");
     assert_eq!(both.control.in_force(), None);

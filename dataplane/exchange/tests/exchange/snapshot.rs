@@ -1,22 +1,24 @@
 //! Policy slots with damage in them: refused or read, never a panic, never a read outside the slot.
 
 use loadlock_exchange::{
-    Infrastructure, Mode, Policy, PolicyImage, SegmentPolicy, SnapshotError, verify,
+    Infrastructure, Midstream, Mode, Place, Policy, PolicyImage, SegmentPolicy, SnapshotError,
+    verify,
 };
 use loadlock_packet::negotiation::Helpers;
-use loadlock_packet::{Kind, SegmentId, Side, VlanStack};
+use loadlock_packet::{Address, Kind, MacAddress, SegmentId, Side, VlanStack};
 use proptest::prelude::*;
 
 use crate::fixtures::*;
 
 /// Words before the tables.
-const HEADER_WORDS: usize = 40;
+const HEADER_WORDS: usize = 48;
 
 fn image() -> Vec<u64> {
     let rules: Vec<_> = (1..=20)
         .map(|number| loadlock_exchange::RuleEntry { service: number as u16, ..rule(number) })
         .collect();
     let image = PolicyImage::compile(7, &[ENFORCED], &rules, SEED, 20).expect("compiles");
+    let image = image.bind(&bindings(20), 20).expect("they fit");
     let mut words = image.words().to_vec();
     words.resize(words.len() + 64, 0);
     words
@@ -32,6 +34,12 @@ fn use_it(words: &[u64]) {
         let wide = wide_key([[service as u8; 16], [1; 16]], [1, service], tail);
         for client in [Side::A, Side::B] {
             std::hint::black_box((view.find(&narrow, client), view.find(&wide, client)));
+            let place = Place::of(tail);
+            for key in [narrow, wide] {
+                let address = Address::of(&key, client).expect("of an IP conversation");
+                std::hint::black_box(view.owner(place, &address));
+            }
+            std::hint::black_box(view.station(place, MacAddress([2, 0, 0, 0, 0, service as u8])));
         }
     }
     for number in 0..16 {
@@ -91,7 +99,7 @@ fn tables_that_are_full_end_a_lookup_all_the_same() {
 fn a_slot_of_another_form_is_refused_with_the_reason() {
     let words = image();
     assert_eq!(verify(&[]), Err(SnapshotError::Length(0)));
-    assert_eq!(verify(&words[..HEADER_WORDS - 1]), Err(SnapshotError::Length(39)));
+    assert_eq!(verify(&words[..HEADER_WORDS - 1]), Err(SnapshotError::Length(47)));
     assert_eq!(verify(&[0; HEADER_WORDS]), Err(SnapshotError::Magic(0)));
     let used = words[2];
     assert_eq!(verify(&words[..used as usize - 1]), Err(SnapshotError::Length(used)));
@@ -109,6 +117,7 @@ fn segments_keep_their_modes_and_classes() {
                 link_local: bits & 4 != 0,
             },
             helpers: Helpers::from_bits(bits),
+            midstream: Midstream::ALL[usize::from(bits) / 2 % 3],
         })
         .collect();
     let image = PolicyImage::compile(9, &segments, &[], SEED, 0).expect("compiles");

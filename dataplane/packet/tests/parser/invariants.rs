@@ -53,6 +53,7 @@ pub fn check(frame: &[u8], cut: usize, segment: usize) {
     );
 
     assert_eq!(whole.fragment, mirrored.fragment);
+    assert_eq!(whole.claim, mirrored.claim);
     check_fragment(&whole);
     check_quotes(&whole, &mirrored);
 

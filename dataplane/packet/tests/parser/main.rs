@@ -5,6 +5,7 @@
 //! is shared with the fuzz target; `differential` compares with etherparse.
 
 mod bad_input;
+mod claims;
 mod differential;
 mod frames;
 mod invariants;

@@ -7,15 +7,15 @@ pub mod rule;
 pub mod strategy;
 
 use loadlock_exchange::{
-    DropReason, Event, EventKind, Policy, PolicyImage, RingFull, RuleEntry, Seed, SegmentPolicy,
-    WORKER_COUNTERS, WorkerCounter,
+    BindingEntry, DropReason, Event, EventKind, Policy, PolicyImage, RingFull, RuleEntry, Seed,
+    SegmentPolicy, WORKER_COUNTERS, WorkerCounter,
 };
 use loadlock_packet::{FlowKey, Ingress, SegmentId, Side};
 use loadlock_pipeline::{
     BURST_FRAMES_MAX, Capacity, EventSink, Pipeline, Timeouts, Verdict, VerdictWord,
 };
-pub use packet::{Packet, Sort, flags};
-pub use rule::{Rule, open_infrastructure, segment};
+pub use packet::{Packet, Piece, Sort, flags};
+pub use rule::{Rule, bound, open_infrastructure, segment};
 
 /// 2026-01-01.
 pub const START_NS: u64 = 1_767_225_600_000_000_000;
@@ -70,6 +70,9 @@ pub struct Rig {
     pub control_epoch: u64,
     image: PolicyImage,
     policy: Policy,
+    settings: SegmentPolicy,
+    entries: Vec<RuleEntry>,
+    bindings: Vec<BindingEntry>,
 }
 
 impl Rig {
@@ -83,9 +86,12 @@ impl Rig {
     pub fn compiled(capacity: Capacity, settings: SegmentPolicy, rules: &[RuleEntry]) -> Self {
         let mut pipeline = Pipeline::new(capacity, &TIMEOUTS, SEED, false).unwrap();
         pipeline.start_grace(START_NS);
-        let image = compile(settings, rules);
+        let image = compile(settings, rules, &[]);
         let policy = Policy::read(image.words()).unwrap();
         Self {
+            settings,
+            entries: rules.to_vec(),
+            bindings: Vec::new(),
             pipeline,
             ring: SmallRing { capacity: usize::MAX, events: Vec::new() },
             now_ns: START_NS,
@@ -105,8 +111,19 @@ impl Rig {
 
     /// Puts another policy in force.
     pub fn publish(&mut self, settings: SegmentPolicy, rules: &[Rule]) {
-        let entries: Vec<_> = rules.iter().map(Rule::entry).collect();
-        self.image = compile(settings, &entries);
+        self.settings = settings;
+        self.entries = rules.iter().map(Rule::entry).collect();
+        self.swap();
+    }
+
+    /// Puts other bindings in force.
+    pub fn bind(&mut self, bindings: &[BindingEntry]) {
+        self.bindings = bindings.to_vec();
+        self.swap();
+    }
+
+    fn swap(&mut self) {
+        self.image = compile(self.settings, &self.entries, &self.bindings);
         self.policy = Policy::read(self.image.words()).unwrap();
         self.generation += 1;
     }
@@ -181,6 +198,12 @@ impl Rig {
     }
 }
 
-fn compile(settings: SegmentPolicy, entries: &[RuleEntry]) -> PolicyImage {
-    PolicyImage::compile(1, &[settings], entries, SEED, entries.len() + 64).unwrap()
+fn compile(
+    settings: SegmentPolicy,
+    entries: &[RuleEntry],
+    bindings: &[BindingEntry],
+) -> PolicyImage {
+    let capacity = entries.len() + 64;
+    let image = PolicyImage::compile(1, &[settings], entries, SEED, capacity).unwrap();
+    image.bind(bindings, capacity).unwrap()
 }

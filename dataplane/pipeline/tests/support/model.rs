@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use loadlock_exchange::{DropReason, Mode, RuleId};
+use loadlock_exchange::{DropReason, Midstream, Mode, RuleId};
 use loadlock_packet::Side;
 use loadlock_pipeline::{Basis, Verdict};
 
@@ -29,6 +29,8 @@ struct Flow {
     handshake: bool,
     course: Course,
     fins: [bool; 2],
+    /// Who sent the RST that closes it.
+    reset_by: Option<Side>,
     seen_ns: u64,
     verdict: Verdict,
     generation: u64,
@@ -50,7 +52,28 @@ pub struct Story {
     pub packets: [u64; 2],
 }
 
+/// One host's address, or the side that it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    pub narrow: bool,
+    pub side: Side,
+    pub host: u8,
+    pub station: Option<u8>,
+}
+
+/// What is known of a datagram in fragments.
+#[derive(Clone, Copy, Debug)]
+struct Datagram {
+    verdict: Verdict,
+    since_ns: u64,
+    overlapped: bool,
+}
+
 pub struct Model {
+    pub midstream: Midstream,
+    pub bindings: Vec<Bound>,
+    /// By sender, hosts and identification.
+    datagrams: HashMap<(Side, [u8; 2], u8), Datagram>,
     flows: HashMap<Key, Flow>,
     /// TCP connections whose SYN was denied.
     refused_openings: HashSet<Key>,
@@ -113,6 +136,9 @@ pub fn key(packet: &Packet) -> Key {
 impl Model {
     pub fn new(capacity: [usize; 2], mode: Mode, rules: Vec<Rule>, start_ns: u64) -> Self {
         Self {
+            midstream: Midstream::Grace,
+            bindings: Vec::new(),
+            datagrams: HashMap::new(),
             flows: HashMap::new(),
             refused_openings: HashSet::new(),
             capacity,
@@ -187,7 +213,7 @@ impl Model {
         let maybe_running = !opens || !(packet.sort.is_tcp() || icmp || udp);
         let taken = |rule: &&Rule| {
             !self.refused_openings.contains(&key)
-                && ((!opens && rule.options.midstream)
+                && ((!opens && rule.options.midstream && self.midstream != Midstream::Never)
                     || (maybe_running && adopting)
                     || (udp && full))
         };
@@ -258,7 +284,63 @@ impl Model {
         self.judge_again_left = 4;
     }
 
+    /// What the bindings say against a packet's sender.
+    fn foreign(&self, packet: &Packet) -> Option<DropReason> {
+        let host = packet.hosts[packet.from as usize];
+        let station = packet.station.unwrap_or(host);
+        let here = |bound: &&Bound| bound.side == packet.from;
+        if packet.sort == Sort::Profinet {
+            return None;
+        }
+        let narrow = packet.sort.is_narrow();
+        let of_address = |bound: &&Bound| (bound.narrow, bound.host) == (narrow, host);
+        match self.bindings.iter().filter(here).find(of_address) {
+            Some(Bound { station: Some(own), .. }) if *own != station => {
+                Some(DropReason::DuplicateIp)
+            }
+            Some(_) => None,
+            None => {
+                let elsewhere = |bound: &&Bound| bound.narrow && bound.station == Some(station);
+                let known = self.bindings.iter().filter(here).any(|bound| elsewhere(&bound));
+                (narrow && known).then_some(DropReason::SourceMacSpoofed)
+            }
+        }
+    }
+
+    /// A contradiction: nothing is learned from it.
+    fn refused(&self, reason: DropReason) -> Verdict {
+        match self.mode {
+            Mode::Enforce => Verdict::Deny(reason),
+            Mode::Learn | Mode::Monitor => Verdict::WouldDeny(reason),
+        }
+    }
+
     pub fn judge(&mut self, packet: &Packet) -> Verdict {
+        if let Some(reason) = self.foreign(packet) {
+            return self.refused(reason);
+        }
+        let Some(piece) = packet.piece else { return self.judge_whole(packet) };
+        let datagram = (packet.from, packet.hosts, piece.identification);
+        if piece.first {
+            let verdict = self.judge_whole(packet);
+            let since_ns = self.now_ns;
+            self.datagrams.insert(datagram, Datagram { verdict, since_ns, overlapped: false });
+            return verdict;
+        }
+        let (now, timeout) = (ticks(self.now_ns), ticks(TIMEOUTS.fragment_ns));
+        match self.datagrams.get_mut(&datagram) {
+            Some(known) if now - ticks(known.since_ns) < timeout => {
+                known.overlapped |= known.verdict.forwards() && piece.offset < 32;
+                match *known {
+                    Datagram { overlapped: true, .. } => self.refused(DropReason::FragmentOverlap),
+                    Datagram { verdict, .. } => verdict,
+                }
+            }
+            _ => self.refused(DropReason::FragmentUnknown),
+        }
+    }
+
+    fn judge_whole(&mut self, packet: &Packet) -> Verdict {
         if packet.sort.is_error()
             && let Some(verdict) = self.about(packet)
         {
@@ -310,7 +392,12 @@ impl Model {
     fn begin(&mut self, packet: &Packet) -> Verdict {
         let table = usize::from(!packet.sort.is_narrow());
         let (full, stateless) = self.is_full(packet);
-        let adopting = self.now_ns < self.grace_end_ns || stateless;
+        let adopting = stateless
+            || match self.midstream {
+                Midstream::Grace => self.now_ns < self.grace_end_ns,
+                Midstream::Always => true,
+                Midstream::Never => false,
+            };
         let (judgement, met_running) = self.first(packet, adopting, stateless);
         let verdict = self.by_mode(judgement);
         if packet.sort.is_tcp() && can_open(packet) {
@@ -352,6 +439,7 @@ impl Model {
                 () => Course::Open,
             },
             fins,
+            reset_by: (!can_open(packet) && has(flags::RST)).then_some(packet.from),
             seen_ns: self.now_ns,
             verdict,
             generation: self.generation,
@@ -415,7 +503,12 @@ fn advance(flow: &mut Flow, packet: &Packet) {
     let has = |bits: u8| packet.flags & bits == bits;
     if has(flags::RST) {
         flow.course = Course::Closing;
+        flow.reset_by = Some(packet.from);
         return;
+    }
+    if flow.reset_by == Some(packet.from) && !has(flags::SYN) {
+        flow.reset_by = None;
+        flow.course = Course::Open;
     }
     if flow.course == Course::Opening && has(flags::ACK) {
         match (has(flags::SYN), packet.from == flow.initiator) {

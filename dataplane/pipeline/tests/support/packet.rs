@@ -79,13 +79,37 @@ pub struct Packet {
     pub answer: bool,
     /// Error: the sort of the packet it is about, which its receiver sent between the same ports.
     pub about: Option<Sort>,
+    /// Number of the station on its own side that sends it, if it isn't the host's.
+    pub station: Option<u8>,
+    /// UDP: one of the two fragments of a longer datagram, with its identification.
+    pub piece: Option<Piece>,
+}
+
+/// A fragment of a UDP datagram over IPv4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    pub identification: u8,
+    /// The one with the header, of 32 bytes; else the rest.
+    pub first: bool,
+    /// Of the rest: where it begins. 32 fits, less reaches into the first.
+    pub offset: u16,
 }
 
 impl Packet {
     /// From host 1 on A, port 40,000, to host 1 on B, port `service`.
     pub fn to_b(sort: Sort, service: u16, flags: u8) -> Self {
         let ports = [40_000, service];
-        Self { sort, from: Side::A, hosts: [1, 1], ports, flags, answer: false, about: None }
+        Self {
+            sort,
+            from: Side::A,
+            hosts: [1, 1],
+            ports,
+            flags,
+            answer: false,
+            about: None,
+            station: None,
+            piece: None,
+        }
     }
 
     pub fn syn(service: u16) -> Self {
@@ -135,13 +159,20 @@ impl Packet {
     pub fn frame(&self) -> Vec<u8> {
         let (from, to) = (self.from as usize, self.from.other() as usize);
         let (source, destination) = (self.ports[from], self.ports[to]);
-        let mac = |side: usize| Mac([2, 0, 0, 0, side as u8, self.hosts[side]]);
+        let station = |side: usize| match self.station {
+            Some(station) if side == from => station,
+            _ => self.hosts[side],
+        };
+        let mac = |side: usize| Mac([2, 0, 0, 0, side as u8, station(side)]);
         let v4 = |side: usize| Ipv4Addr::new(10, 0, side as u8, self.hosts[side]);
         let v6 = |side: usize| {
             Ipv6Addr::new(0xfd00, 0, 0, side as u16, 0, 0, 0, self.hosts[side].into())
         };
         let frame = FrameBuilder::new(mac(from), mac(to));
         let narrow = || frame.clone().ipv4(Ipv4::new(v4(from), v4(to)));
+        if let Some(piece) = self.piece {
+            return self.fragment(piece, &frame, Ipv4::new(v4(from), v4(to)));
+        }
         let wide = || frame.clone().ipv6(Ipv6::new(v6(from), v6(to)));
         let tcp = || Tcp::new(source, destination).flags(TcpFlags(self.flags));
         let echo = |kind| IcmpMessage { kind, code: 0, rest: [0, 0, 0, 1] };
@@ -162,5 +193,16 @@ impl Packet {
             Sort::Profinet => frame.ether_type(0x8892).payload(vec![0; 46]),
         };
         frame.build().unwrap()
+    }
+
+    /// A fragment of this datagram: 8 bytes of header and 24 of content, or what is behind.
+    fn fragment(&self, piece: Piece, frame: &FrameBuilder, ip: Ipv4) -> Vec<u8> {
+        let (from, to) = (self.from as usize, self.from.other() as usize);
+        let offset = if piece.first { 0 } else { piece.offset };
+        let ip = ip.identification(piece.identification.into()).fragment(offset, piece.first);
+        let mut content = [self.ports[from], self.ports[to], 64, 0].map(u16::to_be_bytes).concat();
+        content.resize(if piece.first { 32 } else { 64 - usize::from(offset) }, 7);
+        let frame = frame.clone().ipv4(ip).protocol(17);
+        frame.payload(content).build().unwrap()
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use loadlock_exchange::{
-    Infrastructure, Mode, RuleEntry, RuleId, RuleOptions, SegmentPolicy, Shape,
+    BindingEntry, Infrastructure, Mode, RuleEntry, RuleId, RuleOptions, SegmentPolicy, Shape,
 };
 use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{KeyTail, Kind, MacAddress, Network, SegmentId, Side, VlanStack};
@@ -97,7 +97,23 @@ pub fn segment(mode: Mode) -> SegmentPolicy {
 }
 
 /// A segment in `mode` with all infrastructure classes.
+/// What is bound: a host's address to its station, or to its side alone.
+pub fn bound(narrow: bool, side: Side, host: u8, station: Option<u8>) -> BindingEntry {
+    let sort = if narrow { Sort::Tcp4 } else { Sort::Tcp6 };
+    let address = match network(sort, side, host) {
+        Network::Ip(address) => Some(address),
+        Network::Link { .. } => None,
+    };
+    BindingEntry {
+        segment: SegmentId::new(0).unwrap(),
+        vlans: VlanStack::UNTAGGED,
+        side,
+        address,
+        mac: station.map(|station| MacAddress([2, 0, 0, 0, side as u8, station])),
+    }
+}
+
 pub fn open_infrastructure(mode: Mode) -> SegmentPolicy {
     let infrastructure = Infrastructure { arp: true, neighbour_discovery: true, link_local: true };
-    SegmentPolicy { mode, infrastructure, helpers: Helpers::NONE }
+    SegmentPolicy { mode, infrastructure, ..SegmentPolicy::CLOSED }
 }
