@@ -146,18 +146,23 @@ impl<'a, S: EventSink> Burst<'a, S> {
         Entry<K>: Zeroed,
     {
         let hash = table.hash(key);
-        self.denied.prefetch(DeniedId::new(hash, K::NARROW, self.sender, slot.opening(key)));
+        self.denied.prefetch(self.id_of_denied(key, slot, hash));
         hash
     }
 
     #[inline(always)]
     fn fetch_rules<K: TableKey>(&self, key: &K, slot: &Slot, hash: u64, remembering: bool) {
-        let denied = DeniedId::new(hash, K::NARROW, self.sender, slot.opening(key));
+        let denied = self.id_of_denied(key, slot, hash);
         self.refused.prefetch(hash);
         if !remembering || self.denied.known(denied, self.generation()).is_none() {
             key.prefetch_rules(&self.policy, self.sender);
             key.prefetch_rules(&self.policy, self.sender.other());
         }
+    }
+
+    #[inline(always)]
+    fn id_of_denied<K: TableKey>(&self, key: &K, slot: &Slot, hash: u64) -> DeniedId {
+        DeniedId::new(hash, K::NARROW, self.sender, slot.opening(key), slot.source)
     }
 
     /// Is what was denied before denied again, without the allowlist?
@@ -187,7 +192,7 @@ impl<'a, S: EventSink> Burst<'a, S> {
         let absent =
             deferral.absent && table.removals() == removals && !self.begun.may_have(deferral.hash);
         if absent && self.repeats_denials(table) && !self.is_announced(&key) {
-            let id = DeniedId::new(deferral.hash, K::NARROW, self.sender, slot.opening(&key));
+            let id = self.id_of_denied(&key, slot, deferral.hash);
             let again = self.deny_again(id, deferral.hash, slot.tcp_flags, slot.frame_bytes);
             if let Some(word) = again {
                 return word;

@@ -5,7 +5,7 @@
 //! counters are exact in any case.
 
 use loadlock_exchange::{DropReason, prefetch};
-use loadlock_packet::{Opening, Side};
+use loadlock_packet::{Opening, Side, SourceWord};
 
 use crate::entry::Tick;
 
@@ -15,18 +15,24 @@ pub const DENIED_SLOTS: usize = SETS * WAYS;
 const WAYS: usize = 2;
 const SETS: usize = 16_384;
 
-/// Frames on which the verdict is the same as long as the policy is: of one conversation, from one side, that may or may not
-/// begin it. 64 bits that nobody outside can compute; that two are mistaken for each other takes some 10¹⁸ conversations.
+/// Frames on which the verdict is the same as long as the policy is: of one conversation, from one side and station, that may or may
+/// not begin it. 64 bits that nobody outside can compute; that two are mistaken for each other takes some 10¹⁸ conversations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DeniedId(u64);
 
 impl DeniedId {
     /// `hash` is that of the conversation's table.
     #[inline(always)]
-    pub fn new(hash: u64, narrow: bool, sender: Side, opening: Opening) -> Self {
+    pub fn new(
+        hash: u64,
+        narrow: bool,
+        sender: Side,
+        opening: Opening,
+        source: SourceWord,
+    ) -> Self {
         let variant = u64::from(narrow) << 2 | (sender as u64) << 1 | opening as u64;
         // Away from the upper bits, so that the directions of a conversation, which have the same hash, lie in different sets.
-        Self(hash ^ (variant + 1) << 48)
+        Self(hash ^ (variant + 1) << 48 ^ source.0.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
     #[inline(always)]
@@ -185,10 +191,14 @@ impl DeniedReports {
 mod tests {
     use super::*;
 
+    fn denied(hash: u64, narrow: bool, sender: Side, opening: Opening) -> DeniedId {
+        DeniedId::new(hash, narrow, sender, opening, SourceWord(0))
+    }
+
     #[test]
     fn every_denied_frame_is_in_some_report() {
         let mut reports = DeniedReports::new(10);
-        let id = DeniedId::new(7, false, Side::B, Opening::May);
+        let id = denied(7, false, Side::B, Opening::May);
         let mut count = |id: DeniedId, now, sent| {
             let due = reports.count(id, DropReason::NoRule, 1, 60, now);
             match due {
@@ -200,7 +210,7 @@ mod tests {
         };
         assert_eq!(count(id, 100, true), Some((1, 60)));
         assert_eq!(count(id, 105, true), None);
-        let other = DeniedId::new(7, false, Side::A, Opening::May);
+        let other = denied(7, false, Side::A, Opening::May);
         assert_eq!(count(other, 105, true), Some((1, 60)));
         assert_eq!(count(id, 110, false), Some((2, 120)));
         assert_eq!(count(id, 115, true), None);
@@ -212,7 +222,7 @@ mod tests {
     #[test]
     fn verdicts_are_known_as_long_as_the_policy_is_the_same() {
         let mut reports = DeniedReports::new(10);
-        let id = DeniedId::new(7, true, Side::A, Opening::MayNot);
+        let id = denied(7, true, Side::A, Opening::MayNot);
         assert_eq!(reports.known(id, 0), None);
         reports.count(id, DropReason::NotOpened, 3, 60, 100);
         assert_eq!(reports.known(id, 3), Some(DropReason::NotOpened));
@@ -223,9 +233,12 @@ mod tests {
             (7, false, Side::A, Opening::MayNot),
             (8, true, Side::A, Opening::MayNot),
         ] {
-            let other = DeniedId::new(hash, narrow, sender, opening);
+            let other = denied(hash, narrow, sender, opening);
             assert_eq!(reports.known(other, 3), None);
         }
+        let station = SourceWord::beginning([2, 0, 0, 0, 0, 9, 0, 0]);
+        let other = DeniedId::new(7, true, Side::A, Opening::MayNot, station);
+        assert_eq!(reports.known(other, 3), None, "another station's");
         let due = reports.count(id, DropReason::NoRule, 4, 60, 101);
         assert_eq!(due.map(|due| due.packets), Some(1), "another reason is another report");
         assert_eq!(reports.known(id, 4), Some(DropReason::NoRule));
@@ -235,7 +248,7 @@ mod tests {
     fn a_set_gives_up_the_one_that_was_reported_longest_ago() {
         let mut reports = DeniedReports::new(10);
         let [first, second, third] =
-            [1, 2, 3].map(|hash| DeniedId::new(hash, true, Side::A, Opening::May));
+            [1, 2, 3].map(|hash| denied(hash, true, Side::A, Opening::May));
         for (id, now) in [(first, 100), (second, 101), (first, 111), (third, 112)] {
             if let Some(due) = reports.count(id, DropReason::NoRule, 1, 60, now) {
                 reports.reported(due, now);

@@ -149,7 +149,7 @@ impl<S: EventSink> Burst<'_, S> {
             return None;
         }
         let opening = opening(&brief.key, brief.tcp_flags);
-        let id = DeniedId::new(hash, K::NARROW, self.sender, opening);
+        let id = DeniedId::new(hash, K::NARROW, self.sender, opening, brief.source);
         self.deny_again(id, hash, brief.tcp_flags, frame_bytes)
     }
 }

@@ -37,7 +37,7 @@ impl BurstTally {
         self.tally.forwarded_bytes += u64::from(frame_bytes);
     }
 
-    /// Counts as many frames with an [`Verdict::Allow`] each, `frame_bytes` long together.
+    /// Counts as many frames with a [`crate::Verdict::Allow`] each, `frame_bytes` long together.
     #[inline]
     pub fn count_allowed(&mut self, packets: u64, frame_bytes: u64) {
         self.tally.received_packets += packets;

@@ -490,7 +490,7 @@ impl<'a, S: EventSink> Burst<'a, S> {
     }
 
     fn denied_id<K: TableKey>(&self, seen: &Seen<K>) -> DeniedId {
-        DeniedId::new(seen.hash, K::NARROW, self.sender, seen.opening)
+        DeniedId::new(seen.hash, K::NARROW, self.sender, seen.opening, seen.source.into())
     }
 
     /// Why the policy in force denied such a frame lately. Doesn't hold while conversations are adopted, nor for frames that a line
