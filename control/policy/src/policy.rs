@@ -62,6 +62,17 @@ impl Policy {
         &self.bindings
     }
 
+    /// The rules and bindings of one segment.
+    ///
+    /// # Errors
+    /// None for the part of a valid policy; what [`Policy::from_rules`] says else.
+    pub fn of_segment(&self, segment: &str) -> Result<Self, PolicyErrors> {
+        let rules = self.rules.iter().filter(|rule| *rule.parts().segment == *segment);
+        let bindings = self.bindings.iter().filter(|binding| *binding.parts().segment == *segment);
+        Self::from_rules(rules.cloned().collect(), "policy")?
+            .with_bindings(bindings.cloned().collect(), "policy")
+    }
+
     /// The rules, in the order of their ids.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {

@@ -98,9 +98,7 @@ pub fn compare(
     let id = SegmentId::new(0).unwrap_or_else(|| unreachable!("there is a first segment"));
     let surveyed = survey(options, id, Survey::new(sides::given(options)?))?;
     let engine = |policy: &Policy| {
-        let rules = policy.rules().iter().filter(|rule| *rule.parts().segment == *segment);
-        let policy =
-            Policy::from_rules(rules.cloned().collect(), "policy").map_err(ReplayError::Policy)?;
+        let policy = policy.of_segment(segment).map_err(ReplayError::Policy)?;
         let given = Given { segment: segment.into(), policy };
         let mut engine = Engine::new(options, id, given, surveyed.figures.packets, 0, false)?;
         engine.enforce()?;

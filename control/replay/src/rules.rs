@@ -17,7 +17,7 @@ use crate::options::{RULE_CAPACITY, ReplayOptions, SEGMENT_DEFAULT};
 /// The rules that a replay starts with.
 pub(crate) struct Given {
     pub segment: Arc<str>,
-    /// The rules of that segment.
+    /// The rules and bindings of that segment.
     pub policy: Policy,
 }
 
@@ -29,8 +29,9 @@ pub(crate) fn given(options: &ReplayOptions) -> Result<Given, ReplayError> {
         return Ok(Given { segment, policy: Policy::default() });
     };
     let policy = read(file)?;
-    let mut segments: Vec<String> =
-        policy.rules().iter().map(|rule| rule.parts().segment.to_string()).collect();
+    let of_rules = policy.rules().iter().map(|rule| rule.parts().segment.to_string());
+    let of_bindings = policy.bindings().iter().map(|binding| binding.parts().segment.to_string());
+    let mut segments: Vec<String> = of_rules.chain(of_bindings).collect();
     segments.sort_unstable();
     segments.dedup();
     let segment: Arc<str> = match (chosen, segments.as_slice()) {
@@ -44,9 +45,7 @@ pub(crate) fn given(options: &ReplayOptions) -> Result<Given, ReplayError> {
         (None, [only]) => only.as_str().into(),
         (None, _) => return Err(ReplayError::SegmentOpen { file: file.clone(), segments }),
     };
-    let of_segment = |rule: &&Rule| rule.parts().segment == segment;
-    let rules = policy.rules().iter().filter(of_segment).cloned().collect();
-    let policy = Policy::from_rules(rules, "policy").map_err(ReplayError::Policy)?;
+    let policy = policy.of_segment(&segment).map_err(ReplayError::Policy)?;
     Ok(Given { segment, policy })
 }
 
@@ -77,8 +76,10 @@ impl Joined {
 /// [`Policy::with_learned`]; but unlike there nothing given goes, since what one capture doesn't show isn't gone. A rule that
 /// was learned earlier is widened: who opens it, and whether it may be met running.
 pub(crate) fn join(given: &Policy, learned: &Policy) -> Result<Joined, ReplayError> {
+    let bindings = || given.bindings().to_vec();
     if given.rules().is_empty() {
-        let policy = learned.clone();
+        let policy =
+            learned.clone().with_bindings(bindings(), "policy").map_err(ReplayError::Join)?;
         let learned = policy.rules().iter().map(Rule::id).collect();
         return Ok(Joined { policy, learned, left_out: Vec::new() });
     }
@@ -116,7 +117,9 @@ pub(crate) fn join(given: &Policy, learned: &Policy) -> Result<Joined, ReplayErr
             (_, Err(_)) => left_out.push(rule.words()),
         }
     }
-    let policy = Policy::from_rules(rules, "joined policy").map_err(ReplayError::Join)?;
+    let policy = Policy::from_rules(rules, "joined policy")
+        .and_then(|policy| policy.with_bindings(bindings(), "policy"))
+        .map_err(ReplayError::Join)?;
     Ok(Joined { policy, learned: added, left_out })
 }
 

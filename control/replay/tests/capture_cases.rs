@@ -14,7 +14,7 @@ use serde_json::Value;
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
 
-/// Host 1 is on side A, host 2 on side B.
+/// Host 1 is on side A, host 2 on side B; so is station 3 on side A, without an address of its own.
 fn from(host: u8) -> FrameBuilder {
     let mac = |last| Mac([2, 0, 0, 0, 0, last]);
     FrameBuilder::new(mac(host), mac(3 - host))
@@ -60,6 +60,8 @@ struct Case {
     name: &'static str,
     /// Services of host 2 that host 1 may use; fragments and link layer likewise.
     services: &'static [&'static str],
+    /// Addresses that are held to their host's station and side.
+    bound: &'static [u8],
     helpers: &'static str,
     frames: Vec<Vec<u8>>,
     /// Verdict and reason of each frame.
@@ -81,7 +83,16 @@ impl Case {
                  client_side = \"a\"\nservice = \"{service}\"\nopens = \"client\"\nreason = \"case\"\n"
             )
         };
-        format!("format = 1\n{}", (1..).zip(self.services).map(rule).collect::<String>())
+        let binding = |host: &u8| {
+            let side = if *host == 1 { "a" } else { "b" };
+            format!(
+                "[[binding]]\nsegment = \"case\"\nside = \"{side}\"\naddress = \"10.0.0.{host}\"\n\
+                 mac = \"02:00:00:00:00:0{host}\"\nreason = \"case\"\n"
+            )
+        };
+        let rules: String = (1..).zip(self.services).map(rule).collect();
+        let bindings: String = self.bound.iter().map(binding).collect();
+        format!("format = 1\n{rules}{bindings}")
     }
 
     fn check(&self) {
@@ -98,7 +109,7 @@ impl Case {
         options.learn_until = Some(LearnUntil::Fraction(0.0));
         options.policy = Some(path("policy.toml"));
         options.verdicts = Some(Output::File(path("verdicts.jsonl")));
-        options.side_a = vec![mac(1)];
+        options.side_a = vec![mac(1), mac(3)];
         options.side_b = vec![mac(2)];
         options.helpers = parse_helpers(self.helpers).unwrap();
         // Nothing runs already.
@@ -153,6 +164,7 @@ fn ftp() -> Vec<Case> {
         Case {
             name: "FTP passive",
             services: &["tcp/21"],
+            bound: &[],
             helpers: "ftp",
             frames: passive(),
             outcomes: vec![RULE, RULE, RULE, RULE, RULE, NEGOTIATED, NEGOTIATED, NO_RULE],
@@ -160,6 +172,7 @@ fn ftp() -> Vec<Case> {
         Case {
             name: "FTP passive, helper off",
             services: &["tcp/21"],
+            bound: &[],
             helpers: "none",
             frames: passive(),
             outcomes: vec![RULE, RULE, RULE, RULE, RULE, NO_RULE, NO_RULE, NO_RULE],
@@ -167,6 +180,7 @@ fn ftp() -> Vec<Case> {
         Case {
             name: "FTP active",
             services: &["tcp/21"],
+            bound: &[],
             helpers: "ftp,tftp",
             frames: active("PORT 10,0,0,1,19,137\r\n"),
             outcomes: vec![RULE, RULE, RULE, RULE, NEGOTIATED, NEGOTIATED],
@@ -174,6 +188,7 @@ fn ftp() -> Vec<Case> {
         Case {
             name: "FTP bounce",
             services: &["tcp/21"],
+            bound: &[],
             helpers: "ftp",
             frames: active("PORT 10,0,0,9,19,137\r\n"),
             outcomes: vec![RULE, RULE, RULE, "deny negotiation_forbidden", NO_RULE, NO_RULE],
@@ -185,6 +200,7 @@ fn fragments() -> Vec<Case> {
     let case = |name, frames, outcomes| Case {
         name,
         services: &["udp/53", "tcp/80"],
+        bound: &[],
         helpers: "none",
         frames,
         outcomes,
@@ -234,6 +250,7 @@ fn headers() -> Vec<Case> {
     let case = |name, frames: Vec<Vec<u8>>, outcomes| Case {
         name,
         services: &["udp/53", "tcp/80", "icmp/echo"],
+        bound: &[],
         helpers: "none",
         frames,
         outcomes,
@@ -349,9 +366,25 @@ fn headers() -> Vec<Case> {
     ]
 }
 
+fn identity() -> Vec<Case> {
+    let by = |station: u8, host: u8| {
+        let mac = |last| Mac([2, 0, 0, 0, 0, last]);
+        let udp = FrameBuilder::new(mac(station), mac(2)).ipv4(v4(host)).udp(40_000, 53);
+        udp.payload(vec![0; 16]).build().unwrap()
+    };
+    vec![Case {
+        name: "address of another station",
+        services: &["udp/53"],
+        bound: &[1],
+        helpers: "none",
+        frames: vec![by(1, 1), by(3, 1), by(1, 1)],
+        outcomes: vec![RULE, "deny duplicate_ip", RULE],
+    }]
+}
+
 #[test]
 fn every_packet_of_every_case_has_its_verdict() {
-    for case in [ftp(), fragments(), headers()].into_iter().flatten() {
+    for case in [ftp(), fragments(), headers(), identity()].into_iter().flatten() {
         case.check();
     }
 }
