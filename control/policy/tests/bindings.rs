@@ -1,6 +1,6 @@
 //! Bindings in a policy file: read back as written, every mistake with its line, stated ones before learned ones.
 
-use loadlock_policy::{Binding, Policy, PolicyFile};
+use loadlock_policy::{Binding, Document, Policy, PolicyFile};
 
 const FILE: &str = r#"format = 1
 
@@ -123,4 +123,52 @@ fn learned_bindings_replace_learned_ones_and_a_persons_stay() {
             "10.0.0.4 is 02:00:00:00:00:04 on side a: learned"
         ]
     );
+}
+
+const RULE: &str = r#"
+[[rule]]
+id = 1
+segment = "fab"
+vlan = "untagged"
+client = "10.0.1.11"
+client_side = "both"
+server = "10.0.2.1"
+service = "tcp/5000"
+opens = "client"
+midstream = false
+reason = "recipes"
+"#;
+
+#[test]
+fn rules_and_bindings_are_read_back_together() {
+    let (head, bindings) = FILE.split_once('\n').expect("two lines");
+    let policy = PolicyFile::parse(&format!("{head}\n{RULE}{bindings}"), "test").expect("valid");
+    assert_eq!((policy.rules().len(), policy.bindings().len()), (1, 3));
+    let text = policy.to_toml();
+    assert_eq!(PolicyFile::parse(&text, "again"), Ok(policy));
+    let damaged = text.replace("side = \"b\"", "side = \"c\"");
+    let errors = PolicyFile::parse(&damaged, "again").expect_err("no side").to_string();
+    assert!(errors.contains("again:") && errors.contains("binding[#2].side"), "{errors}");
+}
+
+#[test]
+fn document_states_bindings_and_leaves_all_others_as_they_are() {
+    let base = PolicyFile::parse(FILE, "base").expect("valid");
+    let text = r#"format = 1
+
+[[binding]]
+segment = "fab"
+side = "a"
+address = "10.0.1.11"
+mac = "02:00:00:00:00:09"
+reason = "spare part, ticket 12"
+"#;
+    let document = Document::parse(text, "site.toml").expect("valid");
+    let expected = [
+        "10.0.1.11 is 02:00:00:00:00:09 on side a: spare part, ticket 12",
+        "fd00::5 is any station on side b in VLAN 20: behind the core router",
+        "station 02:00:00:00:00:02 is on side a in VLAN 10.20: learned",
+    ];
+    assert_eq!(words(&document.expand(&base, 0).expect("expands")), expected);
+    assert_eq!(words(&document.expand_again(&base, 0).expect("expands")), expected);
 }
