@@ -200,6 +200,14 @@ impl<K> Entry<K> {
         self.last_seen = now;
     }
 
+    /// [`Entry::is_plain`] but for the policy that judged the line: an earlier one.
+    pub fn is_plain_but_stale(&self, plain: &Plain, source: SourceWord) -> bool {
+        let stale = Plain { word: plain.word | Plain::JUDGED, ..*plain };
+        let word = self.word(offset_of!(Self, verdict)) | Plain::JUDGED;
+        let known = SourceWord::beginning(self.word(plain.mac_at).to_le_bytes()) == source;
+        word & Plain::MASK == stale.word && known
+    }
+
     /// Eight bytes of the line as a little-endian number.
     #[inline(always)]
     fn word(&self, at: usize) -> u64 {

@@ -135,8 +135,13 @@ impl<'a, S: EventSink> Burst<'a, S> {
         Entry<K>: Zeroed,
     {
         let Place::Here(entry) = table.place(key, slot.line()) else { return Look::Absent };
-        if !entry.is_plain(plain, slot.source) || slot.tcp_flags.any(COURSE) {
-            return Look::Special;
+        if slot.tcp_flags.any(COURSE) || !entry.is_plain(plain, slot.source) {
+            let goes_on = self.judge_again_left == 0
+                && !slot.tcp_flags.any(COURSE)
+                && entry.is_plain_but_stale(plain, slot.source);
+            if !goes_on {
+                return Look::Special;
+            }
         }
         entry.count(plain.sender, slot.frame_bytes, self.now);
         Look::Plain(entry.verdict)

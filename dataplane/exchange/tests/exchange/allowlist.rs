@@ -307,7 +307,7 @@ fn own_key(rule: &RuleEntry) -> FlowKey {
 
 /// `cargo test --release -p loadlock-exchange --test exchange -- --ignored --nocapture compile_time`
 #[test]
-#[ignore = "measures; says something only in release"]
+#[ignore = "a measurement, in release: scripts/perf/measure runs it"]
 fn compile_time_and_lookup_cost_of_large_policies() {
     for (name, rules) in [
         ("100 k narrow", narrow_rules(100_000)),
