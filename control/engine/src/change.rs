@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use loadlock_api::{BackendError, PolicyChanged, Time};
+use loadlock_api::{BackendError, ModeChanged, PolicyChanged, Time};
+use loadlock_exchange::Mode;
 use loadlock_store::{Action, NewVersion, Pending, Store, StoreError, VersionNumber};
 
 use crate::answers::{store_error, version_line};
@@ -276,6 +277,73 @@ impl Core {
             confirm_by,
             next_step: copy.or(confirm),
         })
+    }
+
+    pub(crate) fn unknown_segment(&self, found: &str) -> BackendError {
+        let known = self.settings.segments.iter().map(|segment| segment.name.to_string());
+        BackendError::UnknownSegment { found: found.to_owned(), known: known.collect() }
+    }
+
+    /// Sets a mode: drains what was seen under the old one, makes a durable version, publishes, waits for the workers.
+    pub(crate) fn set_mode(
+        &mut self,
+        segment: &str,
+        mode: Mode,
+        author: &str,
+    ) -> Result<ModeChanged, BackendError> {
+        let position =
+            self.settings.segments.iter().position(|known| known.name.as_str() == segment);
+        let at = position.ok_or_else(|| self.unknown_segment(segment))?;
+        let previous = self.state.modes[at];
+        if previous != mode {
+            self.refuse_while_pending()?;
+            self.drain_for_change();
+            let mut modes = self.state.modes.clone();
+            modes[at] = mode;
+            let reason = format!("mode of {segment}: {} to {}", previous.name(), mode.name());
+            self.make_version(modes, author, &reason, true)
+                .map_err(|reason| BackendError::Store { reason })?;
+            self.wait_for_workers()?;
+        }
+        Ok(ModeChanged {
+            segment: segment.to_owned(),
+            mode: mode.into(),
+            previous: previous.into(),
+            policy_version: self.state.number.0,
+            generation: self.generation,
+        })
+    }
+
+    /// Takes what was seen under the policy in force, so that it is judged by that.
+    pub(crate) fn drain_for_change(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while self.drain() > 0 && Instant::now() < deadline {}
+    }
+
+    /// Publishes what is due and waits until every worker that is online judges by it.
+    pub(crate) fn wait_for_workers(&mut self) -> Result<(), BackendError> {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        loop {
+            self.publish_if_due(Instant::now());
+            let Some(exchange) = &self.exchange else { return Ok(()) };
+            let generations = exchange.generations();
+            let behind = generations.iter().flatten().any(|said| *said < self.generation);
+            if self.publish_due.is_none() && !behind {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(BackendError::Conflict {
+                    reason: format!(
+                        "policy version {} is stored, but after 2 s not every worker judges by it (workers: {generations:?}, \
+                         published: {})",
+                        self.state.number, self.generation
+                    ),
+                    next_step: "look at `loadlock status`: a worker that stays behind hangs"
+                        .to_owned(),
+                });
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
     }
 }
 

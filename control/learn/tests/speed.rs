@@ -16,7 +16,7 @@ fn resident_mib() -> f64 {
 }
 
 #[test]
-#[ignore = "a measurement"]
+#[ignore = "a measurement: scripts/perf/measure runs it"]
 fn events_a_second() {
     let events: Vec<_> = work(200, 60).iter().flat_map(fab::Talk::events).collect();
     let mut best = 0f64;
@@ -30,7 +30,7 @@ fn events_a_second() {
 }
 
 #[test]
-#[ignore = "a measurement"]
+#[ignore = "a measurement: scripts/perf/measure runs it"]
 fn memory_of_a_million_keys() {
     let before = resident_mib();
     let mut learner = Learner::new(&["fab".to_owned()], LearnLimits::default());
@@ -44,7 +44,7 @@ fn memory_of_a_million_keys() {
 }
 
 #[test]
-#[ignore = "a measurement"]
+#[ignore = "a measurement: scripts/perf/measure runs it"]
 fn readiness_of_three_hundred_devices() {
     let learner = learner_of(&work(250, 30));
     let settings = AdmissionSettings::default();

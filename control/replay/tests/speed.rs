@@ -3,7 +3,7 @@
 use loadlock_replay::{ReplayOptions, run, summary};
 
 #[test]
-#[ignore = "measures, and decides nothing"]
+#[ignore = "a measurement, decides nothing: scripts/perf/measure runs it"]
 fn speed() {
     let capture = std::env::var_os("LOADLOCK_CAPTURE").expect("LOADLOCK_CAPTURE names a capture");
     let options = ReplayOptions::new(std::path::PathBuf::from(capture));

@@ -69,7 +69,7 @@ const SCRIPT: &[Step] = &[
 
 /// The child: runs the script, one line for each acknowledged step.
 #[test]
-#[ignore = "the campaign's child; it isn't run by itself"]
+#[ignore = "the child of scripts/crash-campaign; it isn't run by itself"]
 fn child() {
     let Some(path) = std::env::var_os(STORE) else { return };
     let mut out = std::io::stdout();
