@@ -48,6 +48,13 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
+    /// A file or folder that the verb was told to write can't be written.
+    Write {
+        /// The file or folder.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Standard output can't be written.
     Output(io::Error),
 }
@@ -82,6 +89,7 @@ impl Failure {
                 exit::USAGE
             }
             Self::Generate(GenerateError::Capture { .. } | GenerateError::Write { .. })
+            | Self::Write { .. }
             | Self::Output(_) => exit::OUTPUT,
         }
     }
@@ -122,6 +130,11 @@ impl fmt::Display for Failure {
             Self::Input { path, source } => write!(
                 f,
                 "can't read {}: {source}\n    fix: name a file that this user may read, or - for standard input.",
+                path.display()
+            ),
+            Self::Write { path, source } => write!(
+                f,
+                "can't write {}: {source}\n    fix: name a place with room that this user may write.",
                 path.display()
             ),
             Self::Output(error) => write!(

@@ -18,6 +18,7 @@
 mod allow;
 mod bindings;
 mod check;
+mod completions;
 mod control;
 mod drops;
 mod evaluate;
@@ -29,6 +30,7 @@ mod generate;
 mod isitme;
 mod island;
 mod local_time;
+mod man;
 mod mode;
 mod observe;
 mod output;
@@ -102,6 +104,10 @@ enum Verb {
     Run(run::Arguments),
     /// The daemon that learns, keeps versions and publishes
     Control(control::Arguments),
+    /// Print what a shell needs to complete verbs and options
+    Completions(completions::Arguments),
+    /// Write the manual pages, one for each verb
+    Man(man::Arguments),
 }
 
 impl Verb {
@@ -129,6 +135,8 @@ impl Verb {
             Self::Replay(arguments) => arguments.run(),
             Self::Run(arguments) => arguments.run(),
             Self::Control(arguments) => arguments.run(),
+            Self::Completions(arguments) => arguments.run(),
+            Self::Man(arguments) => arguments.run(),
         }
     }
 }

@@ -429,6 +429,35 @@ fn help_of_every_verb_explains_its_arguments() {
     assert_eq!(run(&[]).0, 2);
 }
 
+#[test]
+fn completions_and_manual_pages_know_every_verb() {
+    for (shell, mark) in
+        [("bash", "complete -F"), ("zsh", "#compdef loadlock"), ("fish", "complete -c loadlock")]
+    {
+        let (code, script, err) = run(&["completions", shell]);
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(script.contains(mark) && script.contains("isitme"), "{shell}: {script}");
+    }
+    assert_eq!(run(&["completions", "cmd"]).0, 2);
+
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("made/man1");
+    let (code, out, err) = run(&["man", "--dir", pages.to_str().unwrap()]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.contains(" pages in "), "{out}");
+    let page = |name: &str| std::fs::read_to_string(pages.join(name)).unwrap();
+    assert!(page("loadlock.1").contains("Exit codes"));
+    assert!(
+        page("loadlock-status.1").contains("fail\\-on\\-alarm"),
+        "{}",
+        page("loadlock-status.1")
+    );
+    assert!(page("loadlock-policy-apply.1").contains("confirm"));
+    let file = write(folder.path(), "file", "");
+    let (code, _, err) = run(&["man", "--dir", file.join("x").to_str().unwrap()]);
+    assert!(code == 8 && err.contains("fix: name a place"), "{err}");
+}
+
 /// What the fake was asked last, in the form that Rust prints.
 fn asked(served: &Served) -> String {
     let asked = served.backend.asked.lock().unwrap();
