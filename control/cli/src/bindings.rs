@@ -10,7 +10,7 @@ use loadlock_api::{
 
 use crate::exit;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, View};
 use crate::reach::Reach;
 use crate::table::{Align, Table};
 use crate::units::counted;
@@ -41,7 +41,7 @@ struct List {
     #[command(flatten)]
     reach: Reach,
     #[command(flatten)]
-    output: Output,
+    view: View,
 }
 
 #[derive(Args)]
@@ -80,8 +80,8 @@ impl Arguments {
         match &self.action {
             Action::List(list) => {
                 let query = RuleQuery { segment: list.segment.clone(), limit: list.limit };
-                let bindings = list.reach.connect()?.bindings(&query)?;
-                list.output.show(&bindings, render)?;
+                let client = list.reach.connect()?;
+                list.view.show(|| client.bindings(&query), |bindings, _| render(bindings))?;
             }
             Action::Renew(renew) => {
                 let renewal = BindingRenewal {

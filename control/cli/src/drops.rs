@@ -5,7 +5,7 @@ use loadlock_api::{DropCount, thousands};
 
 use crate::exit;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::View;
 use crate::reach::Reach;
 use crate::table::{Align, Table};
 
@@ -15,7 +15,7 @@ pub struct Arguments {
     #[command(flatten)]
     reach: Reach,
     #[command(flatten)]
-    output: Output,
+    view: View,
 }
 
 impl Arguments {
@@ -24,8 +24,8 @@ impl Arguments {
     /// # Errors
     /// [`Failure::Client`], [`Failure::Settings`], [`Failure::Output`].
     pub fn run(&self) -> Result<u8, Failure> {
-        let drops = self.reach.connect()?.drops()?;
-        self.output.show(&drops, |drops| render(drops))?;
+        let client = self.reach.connect()?;
+        self.view.show(|| client.drops(), |drops, _| render(drops))?;
         Ok(exit::OK)
     }
 }

@@ -6,7 +6,7 @@ use loadlock_api::{AddressFilter, Flow, FlowQuery, FlowState, LIMIT_MAX, Listing
 use crate::exit;
 use crate::failure::Failure;
 use crate::local_time::LocalTime;
-use crate::output::Output;
+use crate::output::View;
 use crate::reach::Reach;
 use crate::table::{Align, Table};
 use crate::units::{counted, traffic_bytes};
@@ -23,7 +23,7 @@ pub struct Arguments {
     #[command(flatten)]
     reach: Reach,
     #[command(flatten)]
-    output: Output,
+    view: View,
 }
 
 impl Arguments {
@@ -33,13 +33,14 @@ impl Arguments {
     /// [`Failure::Client`], [`Failure::Settings`], [`Failure::Output`].
     pub fn run(&self) -> Result<u8, Failure> {
         let query = FlowQuery { address: self.address, limit: self.limit };
-        let flows = self.reach.connect()?.flows(&query)?;
-        self.output.show(&flows, |flows| render(flows, &LocalTime::here()))?;
+        let client = self.reach.connect()?;
+        self.view
+            .show(|| client.flows(&query), |flows, wide| render(flows, &LocalTime::here(), wide))?;
         Ok(exit::OK)
     }
 }
 
-fn render(flows: &Listing<Flow>, zone: &LocalTime) -> String {
+fn render(flows: &Listing<Flow>, zone: &LocalTime, wide: bool) -> String {
     if flows.items.is_empty() {
         return "no live conversations\n".to_owned();
     }
@@ -51,7 +52,11 @@ fn render(flows: &Listing<Flow>, zone: &LocalTime) -> String {
         ("PACKETS → ←", Align::Right),
         ("BYTES → ←", Align::Right),
         ("STARTED", Align::Left),
-    ]);
+        ("VLAN", Align::Wide),
+        ("CLIENT ON SIDE", Align::Wide),
+        ("STATE", Align::Wide),
+    ])
+    .wide(wide);
     for flow in &flows.items {
         table.row([
             flow.segment.clone(),
@@ -61,6 +66,9 @@ fn render(flows: &Listing<Flow>, zone: &LocalTime) -> String {
             format!("{} / {}", thousands(flow.client_packets), thousands(flow.server_packets)),
             format!("{} / {}", traffic_bytes(flow.client_bytes), traffic_bytes(flow.server_bytes)),
             zone.seconds(flow.started),
+            flow.vlan.clone(),
+            flow.client_side.name().to_owned(),
+            flow.state.name().to_owned(),
         ]);
     }
     let count = match flows.is_cut() {

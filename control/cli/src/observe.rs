@@ -89,8 +89,8 @@ impl Arguments {
     fn show(&self, item: &StreamItem, zone: &LocalTime) -> Result<(), Failure> {
         let line = match (self.output.format, item) {
             (Format::Json, item) => loadlock_api::to_json(item).map_err(std::io::Error::from)?,
-            (Format::Table, StreamItem::Event(event)) => render(event, zone),
-            (Format::Table, StreamItem::Lost(lost)) => match lost.count {
+            (Format::Table | Format::Wide, StreamItem::Event(event)) => render(event, zone),
+            (Format::Table | Format::Wide, StreamItem::Lost(lost)) => match lost.count {
                 Some(count) => format!(
                     "  … {} lost here: they came faster than they were read",
                     counted(count, "event", "events")

@@ -1,20 +1,26 @@
 //! The only place that writes to the terminal.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use loadlock_api::ClientError;
 use serde::Serialize;
+
+use crate::failure::Failure;
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people; may change.
     Table,
+    /// The same with every column there is.
+    Wide,
     /// For programs; the API's own JSON, on one line.
     Json,
 }
 
-/// `-o`, of every verb that shows something.
+/// `-o`, of every verb that answers.
 #[derive(Args)]
 pub struct Output {
     /// How to write the result
@@ -33,8 +39,64 @@ impl Output {
         render: impl FnOnce(&T) -> String,
     ) -> io::Result<()> {
         match self.format {
-            Format::Table => write(&render(value)),
+            Format::Table | Format::Wide => write(&render(value)),
             Format::Json => write(&(loadlock_api::to_json(value)? + "\n")),
+        }
+    }
+}
+
+/// `-o` and `--watch`, of every verb that lists something.
+#[derive(Args)]
+pub struct View {
+    #[command(flatten)]
+    output: Output,
+    /// Show it again and again until interrupted, every two seconds or as often as is said
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "2",
+        value_parser = clap::value_parser!(u32).range(1..=3_600)
+    )]
+    watch: Option<u32>,
+}
+
+/// The cursor to the upper left corner, and all below it cleared.
+const CLEAR: &str = "\u{1b}[H\u{1b}[J";
+
+impl View {
+    /// Asks with `fetch` and writes the answer: `render`'s text, told whether every column is wanted, or the value as JSON, a line each.
+    /// With `--watch` again and again, also while control is away. Returns what was shown last.
+    ///
+    /// # Errors
+    /// What `fetch` fails with, but while watching not that control can't be reached; standard output's.
+    pub fn show<T: Serialize>(
+        &self,
+        mut fetch: impl FnMut() -> Result<T, ClientError>,
+        render: impl Fn(&T, bool) -> String,
+    ) -> Result<T, Failure> {
+        let wide = self.output.format == Format::Wide;
+        let Some(seconds) = self.watch else {
+            let value = fetch()?;
+            self.output.show(&value, |value| render(value, wide))?;
+            return Ok(value);
+        };
+        let is_screen = io::stdout().is_terminal() && self.output.format != Format::Json;
+        let mut is_first = true;
+        loop {
+            if is_screen {
+                write(CLEAR)?;
+            } else if self.output.format != Format::Json && !is_first {
+                write("\n")?;
+            }
+            match fetch() {
+                Ok(value) => self.output.show(&value, |value| render(value, wide))?,
+                Err(error) if error.is_unreachable() && !is_first => complain(&error.to_string()),
+                Err(error) => return Err(error.into()),
+            }
+            is_first = false;
+            std::thread::sleep(Duration::from_secs(seconds.into()));
         }
     }
 }

@@ -14,7 +14,7 @@ use loadlock_api::{
 
 use crate::exit;
 use crate::failure::Failure;
-use crate::output::{self, Output};
+use crate::output::{self, Output, View};
 use crate::reach::Reach;
 
 pub(crate) use render::changed;
@@ -80,7 +80,9 @@ struct List {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=i64::from(LIMIT_MAX)))]
     limit: u32,
     #[command(flatten)]
-    ends: Ends,
+    reach: Reach,
+    #[command(flatten)]
+    view: View,
 }
 
 #[derive(Args)]
@@ -256,8 +258,8 @@ impl Arguments {
     pub fn run(&self) -> Result<u8, Failure> {
         match &self.action {
             Action::List(list) => {
-                let versions = list.ends.connect()?.policy_versions(list.limit)?;
-                list.ends.output.show(&versions, render::versions)?;
+                let client = list.reach.connect()?;
+                list.view.show(|| client.policy_versions(list.limit), render::versions)?;
             }
             Action::Show(show) => {
                 let text = show.ends.connect()?.policy_text(show.version)?;

@@ -9,7 +9,7 @@ use loadlock_api::{
 use crate::exit;
 use crate::failure::Failure;
 use crate::local_time::LocalTime;
-use crate::output::Output;
+use crate::output::{Output, View};
 use crate::reach::Reach;
 use crate::table::{Align, Table};
 use crate::units::counted;
@@ -41,7 +41,7 @@ struct List {
     #[command(flatten)]
     reach: Reach,
     #[command(flatten)]
-    output: Output,
+    view: View,
 }
 
 #[derive(Args)]
@@ -65,12 +65,14 @@ impl Arguments {
     pub fn run(&self) -> Result<u8, Failure> {
         match &self.action {
             Action::List(list) => {
-                let questions = list.reach.connect()?.questions(list.limit)?;
-                list.output.show(&questions, render)?;
+                let client = list.reach.connect()?;
+                list.view
+                    .show(|| client.questions(list.limit), |questions, _| render(questions))?;
             }
             Action::Answers(list) => {
-                let answers = list.reach.connect()?.answers(list.limit)?;
-                list.output.show(&answers, render_answers)?;
+                let client = list.reach.connect()?;
+                list.view
+                    .show(|| client.answers(list.limit), |answers, _| render_answers(answers))?;
             }
             Action::Approve(answer) => answer.give(true)?,
             Action::Reject(answer) => answer.give(false)?,

@@ -5,7 +5,7 @@ use loadlock_api::{LIMIT_DEFAULT, LIMIT_MAX, ReadinessReport, thousands};
 
 use crate::exit;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::View;
 use crate::reach::Reach;
 use crate::table::{Align, Table};
 use crate::units::counted;
@@ -22,7 +22,7 @@ pub struct Arguments {
     #[command(flatten)]
     reach: Reach,
     #[command(flatten)]
-    output: Output,
+    view: View,
 }
 
 impl Arguments {
@@ -31,8 +31,9 @@ impl Arguments {
     /// # Errors
     /// [`Failure::Client`], [`Failure::Settings`], [`Failure::Output`].
     pub fn run(&self) -> Result<u8, Failure> {
-        let report = self.reach.connect()?.readiness(self.segment.as_deref(), self.limit)?;
-        self.output.show(&report, render)?;
+        let client = self.reach.connect()?;
+        let report = || client.readiness(self.segment.as_deref(), self.limit);
+        self.view.show(report, |report, _| render(report))?;
         Ok(exit::OK)
     }
 }

@@ -5,7 +5,7 @@ use loadlock_api::{LIMIT_DEFAULT, LIMIT_MAX, Listing, Rule, RuleQuery, thousands
 
 use crate::exit;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::View;
 use crate::reach::Reach;
 use crate::table::{Align, Table};
 use crate::units::counted;
@@ -34,7 +34,7 @@ struct List {
     #[command(flatten)]
     reach: Reach,
     #[command(flatten)]
-    output: Output,
+    view: View,
 }
 
 impl Arguments {
@@ -45,13 +45,13 @@ impl Arguments {
     pub fn run(&self) -> Result<u8, Failure> {
         let Action::List(list) = &self.action;
         let query = RuleQuery { segment: list.segment.clone(), limit: list.limit };
-        let rules = list.reach.connect()?.rules(&query)?;
-        list.output.show(&rules, render)?;
+        let client = list.reach.connect()?;
+        list.view.show(|| client.rules(&query), render)?;
         Ok(exit::OK)
     }
 }
 
-fn render(rules: &Listing<Rule>) -> String {
+fn render(rules: &Listing<Rule>, wide: bool) -> String {
     if rules.items.is_empty() {
         return "no rules: in enforce mode nothing but infrastructure frames passes\n".to_owned();
     }
@@ -59,13 +59,20 @@ fn render(rules: &Listing<Rule>) -> String {
         ("RULE", Align::Right),
         ("SEGMENT", Align::Left),
         ("PERMITS", Align::Left),
+        ("VLAN", Align::Wide),
+        ("MIDSTREAM", Align::Wide),
+        ("OWNER", Align::Wide),
         ("REASON", Align::Left),
-    ]);
+    ])
+    .wide(wide);
     for rule in &rules.items {
         table.row([
             rule.id.to_string(),
             rule.segment.clone(),
             rule.words.clone(),
+            rule.vlan.clone(),
+            if rule.midstream { "any time" } else { "grace time" }.to_owned(),
+            rule.owner.clone().unwrap_or_else(|| "–".to_owned()),
             rule.reason.clone(),
         ]);
     }
@@ -105,14 +112,14 @@ mod tests {
 
     #[test]
     fn a_cut_list_says_so() {
-        let text = render(&Listing::take(vec![rule(), rule()], 1));
+        let text = render(&Listing::take(vec![rule(), rule()], 1), false);
         assert_eq!(
             text,
             "RULE  SEGMENT  PERMITS                                 REASON\n   \
              7  fab      10.0.1.11 (side A) → 10.0.2.5 tcp/5000  learned\n\
              the first 1 of 2 rules; --limit shows up to 100,000\n"
         );
-        assert!(render(&Listing::take(vec![rule()], 1)).ends_with("learned\n1 rule\n"));
-        assert!(render(&Listing::take(Vec::new(), 1)).starts_with("no rules"));
+        assert!(render(&Listing::take(vec![rule()], 1), false).ends_with("learned\n1 rule\n"));
+        assert!(render(&Listing::take(Vec::new(), 1), false).starts_with("no rules"));
     }
 }

@@ -1,23 +1,27 @@
 //! `loadlock status`: is all well?
 
 use clap::Args;
-use loadlock_api::{PortStatus, Side, Status, WorkerStatus, thousands};
+use loadlock_api::{
+    Mode, PortStatus, SegmentStatus, Side, Status, WorkerStatus, printable, thousands,
+};
 
 use crate::exit;
 use crate::failure::Failure;
 use crate::local_time::LocalTime;
-use crate::output::Output;
+use crate::output::View;
 use crate::reach::Reach;
 use crate::table::{Align, Table, folded};
 use crate::units::{age, counted, duration, latency, memory};
 
 /// Arguments of `status`.
+///
+/// Ends with code 0 also when there are alarms, since the question was answered.
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
     reach: Reach,
     #[command(flatten)]
-    output: Output,
+    view: View,
     /// End with code 1 if there is an alarm
     #[arg(long)]
     fail_on_alarm: bool,
@@ -29,21 +33,115 @@ impl Arguments {
     /// # Errors
     /// [`Failure::Client`], [`Failure::Settings`], [`Failure::Output`].
     pub fn run(&self) -> Result<u8, Failure> {
-        let status = self.reach.connect()?.status()?;
-        self.output.show(&status, |status| render(status, &LocalTime::here()))?;
+        let client = self.reach.connect()?;
+        let zone = LocalTime::here();
+        let render = |status: &Status, wide| match wide {
+            true => detail(status, &zone),
+            false => summary(status, &zone),
+        };
+        let status = self.view.show(|| client.status(), render)?;
         let is_alarm = self.fail_on_alarm && !status.alarms.is_empty();
         Ok(if is_alarm { exit::NO } else { exit::OK })
     }
 }
 
-/// At most 12 lines for one segment and one worker without an alarm; the answer is in the first.
-fn render(status: &Status, zone: &LocalTime) -> String {
+/// Lines of the summary.
+const LINES_MAX: usize = 10;
+/// Segments with a line of their own, as long as there is no alarm.
+const SEGMENTS_SHOWN: usize = 4;
+
+fn verdict(status: &Status, zone: &LocalTime) -> String {
     let verdict = match status.alarms.len() as u64 {
         0 => "all well".to_owned(),
-        alarms => counted(alarms, "alarm", "alarms"),
+        alarms => format!("NOT well: {}", counted(alarms, "alarm", "alarms")),
     };
-    let mut text =
-        format!("{verdict}, {} (Loadlock {})\n", zone.seconds(status.time), status.version);
+    format!("{verdict}, {} (Loadlock {})\n", zone.seconds(status.time), status.version)
+}
+
+/// At most ten lines, unless the first alarm alone takes more: the answer first, then what to do, the most serious first, then the
+/// figures.
+fn summary(status: &Status, zone: &LocalTime) -> String {
+    let mut figures = vec![control_line(status), dataplane_line(status)];
+    let shown = match status.alarms.is_empty() {
+        true => SEGMENTS_SHOWN,
+        false => 0,
+    };
+    match status.segments.len() <= shown {
+        true => figures.extend(status.segments.iter().map(|segment| {
+            traffic(&printable(&segment.name), segment.mode.name(), &[segment], segment.rules)
+        })),
+        false => {
+            let segments: Vec<&SegmentStatus> = status.segments.iter().collect();
+            let rules = segments.iter().map(|segment| segment.rules).sum();
+            figures.push(traffic("segments", &modes(&segments), &segments, rules));
+        }
+    }
+    figures.extend(load(&status.workers));
+    let mut text = verdict(status, zone);
+    let mut left = LINES_MAX - 1 - figures.len();
+    let mut told = 0;
+    for alarm in &status.alarms {
+        let lines = folded("! ", alarm);
+        let needed = lines.lines().count() + usize::from(told + 1 < status.alarms.len());
+        if told > 0 && needed > left {
+            break;
+        }
+        text.push_str(&lines);
+        left = left.saturating_sub(lines.lines().count());
+        told += 1;
+    }
+    let untold = (status.alarms.len() - told) as u64;
+    if untold > 0 {
+        let untold = counted(untold, "more alarm", "more alarms");
+        text.push_str(&format!("! {untold}: `loadlock status -o wide` has all\n"));
+    }
+    for line in figures {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+/// `3 enforce, 1 learn`.
+fn modes(segments: &[&SegmentStatus]) -> String {
+    let count = |mode: &Mode| segments.iter().filter(|segment| segment.mode == *mode).count();
+    let some = Mode::ALL.iter().rev().filter(|mode| count(mode) > 0);
+    some.map(|mode| format!("{} {mode}", count(mode))).collect::<Vec<_>>().join(", ")
+}
+
+fn traffic(name: &str, mode: &str, segments: &[&SegmentStatus], rules: u64) -> String {
+    let ports = || segments.iter().flat_map(|segment| [&segment.side_a, &segment.side_b]);
+    let sum = |figure: fn(&PortStatus) -> u64| thousands(ports().map(figure).sum());
+    format!(
+        "{name:<10} {mode}, {}; {} packets, {} dropped, {} would be denied",
+        counted(rules, "rule", "rules"),
+        sum(|port| port.received_packets),
+        sum(|port| port.dropped_packets),
+        sum(|port| port.would_deny_packets)
+    )
+}
+
+/// All workers in one line; none without workers.
+fn load(workers: &[WorkerStatus]) -> Option<String> {
+    let sum = |figure: fn(&WorkerStatus) -> u64| workers.iter().map(figure).sum::<u64>();
+    let flows = sum(|worker| worker.flows_narrow + worker.flows_wide);
+    let room = sum(|worker| worker.flow_capacity_narrow + worker.flow_capacity_wide);
+    let slowest = workers.iter().filter_map(|worker| worker.latency_p99_ns).max();
+    (!workers.is_empty()).then(|| {
+        format!(
+            "{:<10} {} conversations, room for {}; latency p99 {}; {} refused",
+            counted(workers.len() as u64, "worker", "workers"),
+            thousands(flows),
+            thousands(room),
+            latency(slowest),
+            counted(sum(|worker| worker.events_refused), "event", "events")
+        )
+    })
+}
+
+/// Everything: every alarm, segment, port and worker.
+fn detail(status: &Status, zone: &LocalTime) -> String {
+    let mut text = verdict(status, zone);
     for alarm in &status.alarms {
         text.push_str(&folded("! ", alarm));
     }
@@ -57,7 +155,7 @@ fn render(status: &Status, zone: &LocalTime) -> String {
     text
 }
 
-fn processes(status: &Status) -> String {
+fn control_line(status: &Status) -> String {
     let control = &status.control;
     let policy = match control.policy_version {
         0 => "no policy yet".to_owned(),
@@ -67,11 +165,10 @@ fn processes(status: &Status) -> String {
             thousands(control.generation)
         ),
     };
-    let learned = format!(
-        "{} with evidence from {}",
-        counted(control.evidence_keys, "key", "keys"),
-        counted(control.events_received, "event", "events")
-    );
+    format!("control    {}, up {}, {policy}", control.state, duration(status.uptime_s))
+}
+
+fn dataplane_line(status: &Status) -> String {
     let dataplane = &status.dataplane;
     let mut facts = vec![dataplane.state.to_string()];
     facts.extend(dataplane.pid.map(|pid| format!("pid {pid}")));
@@ -80,12 +177,18 @@ fn processes(status: &Status) -> String {
     if dataplane.memory.exchange_bytes > 0 {
         facts.push(format!("exchange {}", memory(dataplane.memory.exchange_bytes)));
     }
-    format!(
-        "control    {}, up {}, {policy}\nlearning   {learned}\ndataplane  {}\n",
-        control.state,
-        duration(status.uptime_s),
-        facts.join(", ")
-    )
+    format!("dataplane  {}", facts.join(", "))
+}
+
+fn processes(status: &Status) -> String {
+    let control = &status.control;
+    let learned = format!(
+        "{} with evidence from {}",
+        counted(control.evidence_keys, "key", "keys"),
+        counted(control.events_received, "event", "events")
+    );
+    let (control, dataplane) = (control_line(status), dataplane_line(status));
+    format!("{control}\nlearning   {learned}\n{dataplane}\n")
 }
 
 fn segments(status: &Status) -> String {

@@ -11,18 +11,27 @@ pub enum Align {
     Left,
     /// Numbers.
     Right,
+    /// Words that only `-o wide` shows.
+    Wide,
 }
 
 /// Rows of cells, each column as wide as its widest cell: nothing is cut, a long line is left to the terminal.
 pub struct Table {
     columns: Vec<(&'static str, Align)>,
     rows: Vec<Vec<String>>,
+    wide: bool,
 }
 
 impl Table {
     /// An empty table with these titles.
     pub fn new(columns: &[(&'static str, Align)]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new() }
+        Self { columns: columns.to_vec(), rows: Vec::new(), wide: false }
+    }
+
+    /// Shows every column, or leaves out those that only a wide one has.
+    pub fn wide(mut self, wide: bool) -> Self {
+        self.wide = wide;
+        self
     }
 
     /// Adds a row; hidden characters in it become visible.
@@ -44,7 +53,8 @@ impl fmt::Display for Table {
             let mut line = String::new();
             for ((cell, width), (_, align)) in row.iter().zip(&widths).zip(&self.columns) {
                 match align {
-                    Align::Left => line.push_str(&format!("{cell:<width$}  ")),
+                    Align::Wide if !self.wide => {}
+                    Align::Left | Align::Wide => line.push_str(&format!("{cell:<width$}  ")),
                     Align::Right => line.push_str(&format!("{cell:>width$}  ")),
                 }
             }

@@ -8,7 +8,7 @@ use loadlock_api::{
 use crate::exit;
 use crate::failure::Failure;
 use crate::local_time::LocalTime;
-use crate::output::Output;
+use crate::output::{Output, View};
 use crate::reach::Reach;
 use crate::table::{Align, Table};
 
@@ -66,7 +66,7 @@ struct List {
     #[command(flatten)]
     reach: Reach,
     #[command(flatten)]
-    output: Output,
+    view: View,
 }
 
 /// Hours with a fraction, in seconds.
@@ -101,8 +101,8 @@ impl Arguments {
                 close.output.show(&window, render)?;
             }
             Action::List(list) => {
-                let windows = list.reach.connect()?.windows(list.limit)?;
-                list.output.show(&windows, render_list)?;
+                let client = list.reach.connect()?;
+                list.view.show(|| client.windows(list.limit), |windows, _| render_list(windows))?;
             }
         }
         Ok(exit::OK)

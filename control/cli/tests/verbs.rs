@@ -44,9 +44,47 @@ fn ask(served: &Served, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn status_answers_in_at_most_twelve_lines_of_a_hundred_columns() {
+fn status_answers_in_at_most_ten_lines_of_a_hundred_columns() {
     let (_folder, served) = served();
     let out = ask(&served, &["status"]);
+    println!("{out}");
+    assert_eq!(
+        out,
+        "\
+all well, 2026-05-04T12:03:11+00:00 (Loadlock 0.1.0)
+control    attached, up 3 d 4 h, policy version 37, generation 41
+dataplane  running, pid 4711, 1 start, heard 12 ms ago, exchange 256 MiB
+fab        enforce, 128 rules; 2,222,222,211 packets, 1,801 dropped, 0 would be denied
+1 worker   1,242 conversations, room for 1,310,720; latency p99 5.12 µs; 0 events refused
+"
+    );
+    {
+        let mut status = served.backend.status.lock().unwrap();
+        for number in 0..15 {
+            let mut segment = status.segments[0].clone();
+            segment.name = format!("fab-{number}");
+            status.segments.push(segment);
+        }
+    }
+    assert!(ask(&served, &["status"]).contains("\nsegments   16 enforce, 2,048 rules; "));
+    {
+        let mut status = served.backend.status.lock().unwrap();
+        for segment in &mut status.segments {
+            segment.side_b.link_up = false;
+        }
+    }
+    let out = ask(&served, &["status"]);
+    println!("{out}");
+    assert_eq!(out.lines().count(), 10, "{out}");
+    assert!(out.starts_with("NOT well: 16 alarms, "), "{out}");
+    assert!(out.contains(" more alarms: `loadlock status -o wide` has all\n"), "{out}");
+    assert!(out.lines().all(|line| line.chars().count() <= 100), "{out}");
+}
+
+#[test]
+fn status_is_wide_if_asked_for() {
+    let (_folder, served) = served();
+    let out = ask(&served, &["status", "-o", "wide"]);
     println!("{out}");
     assert_eq!(
         out,
@@ -78,7 +116,7 @@ fn status_shows_trouble_first_and_fails_only_if_asked_to() {
     let out = ask(&served, &["status"]);
     println!("{out}");
     let lines: Vec<&str> = out.lines().collect();
-    assert!(lines[0].starts_with("3 alarms, "), "{out}");
+    assert!(lines[0].starts_with("NOT well: 3 alarms, "), "{out}");
     assert!(lines[1].starts_with("! segment fab, port fab-b: the link is down"), "{out}");
     assert!(
         out.contains("control: \\u{1b}[2Jstore: disk full") && !out.contains('\u{1b}'),
@@ -222,6 +260,30 @@ fn observe_shows_the_latest_events() {
         StreamItem::from_json(&out).unwrap(),
         StreamItem::Event(Box::new(event(29, EventKind::Denied)))
     );
+}
+
+#[test]
+fn wide_shows_every_column_and_watch_shows_it_again() {
+    let (_folder, served) = served();
+    let out = ask(&served, &["rules", "list", "-o", "wide"]);
+    println!("{out}");
+    assert!(
+        out.starts_with("RULE  SEGMENT  PERMITS") && out.contains("  VLAN      MIDSTREAM   OWNER"),
+        "{out}"
+    );
+    assert!(out.contains("  untagged  grace time  "), "{out}");
+    assert!(ask(&served, &["flows", "-o", "wide"]).contains("CLIENT ON SIDE  STATE"));
+    for (format, first) in [("table", "SEGMENT"), ("json", "[{")] {
+        let mut command = program(&["drops", "--watch=1", "-o", format, "--socket"]);
+        let mut child = command.arg(&served.socket).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert_eq!(lines.filter(|line| line.starts_with(first)).take(2).count(), 2);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(run(&["drops", "--watch=0"]).0, 2);
+    let nowhere = run(&["drops", "--watch=1", "--socket", "/nowhere"]);
+    assert_eq!(nowhere.0, 4, "the first answer must come");
 }
 
 fn follow(served: &Served, arguments: &[&str]) -> (Child, Lines<ChildStdout>, Lines<ChildStderr>) {

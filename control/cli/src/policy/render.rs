@@ -9,7 +9,7 @@ use crate::local_time::LocalTime;
 use crate::table::{Align, Table};
 use crate::units::counted;
 
-pub fn versions(versions: &Listing<PolicyVersion>) -> String {
+pub fn versions(versions: &Listing<PolicyVersion>, wide: bool) -> String {
     let mut table = Table::new(&[
         ("VERSION", Align::Right),
         ("STATE", Align::Left),
@@ -18,7 +18,10 @@ pub fn versions(versions: &Listing<PolicyVersion>) -> String {
         ("APPROVED BY", Align::Left),
         ("TICKET", Align::Left),
         ("REASON", Align::Left),
-    ]);
+        ("MADE OVER", Align::Wide),
+        ("SHA256", Align::Wide),
+    ])
+    .wide(wide);
     for version in &versions.items {
         table.row([
             version.number.to_string(),
@@ -28,6 +31,8 @@ pub fn versions(versions: &Listing<PolicyVersion>) -> String {
             version.approver.clone().unwrap_or_default(),
             version.ticket.clone(),
             version.reason.clone(),
+            version.previous.map_or("–".to_owned(), |previous| previous.to_string()),
+            version.sha256.clone(),
         ]);
     }
     let count = match versions.is_cut() {
