@@ -11,6 +11,7 @@ use crate::explanation::{Explanation, ExplanationQuery};
 use crate::learning::{LearningAnswer, LearningRequest};
 use crate::listing::{FlowQuery, Listing, RuleQuery};
 use crate::policy::{Mode, ModeChanged, Rule};
+use crate::role::Role;
 use crate::status::Status;
 use crate::traffic::{DropCount, Flow};
 use crate::versions::{PolicyAnswer, PolicyRequest};
@@ -94,9 +95,25 @@ pub trait Backend: Send + Sync + 'static {
         author: &str,
     ) -> Result<LearningAnswer, BackendError>;
 
+    /// Whose secret this is: a token's or a session's. `None`: nobody's, or of somebody who may not use it any more; nobody learns
+    /// which. Called on the server's own thread: must not wait.
+    ///
+    /// # Errors
+    /// [`BackendError::Unavailable`].
+    fn authenticate(&self, secret: &str) -> Result<Option<Identity>, BackendError>;
+
     /// Events from now on. Called once, when serving starts, on the server's thread: must not wait. Events that the server is too slow
     /// for are told to clients as lost.
     fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>>;
+}
+
+/// Who a secret belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The user's name.
+    pub user: String,
+    /// What the secret allows: the user's role, or the lower one of a token.
+    pub role: Role,
 }
 
 /// Why control didn't do what it was asked.

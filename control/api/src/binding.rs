@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::time::Time;
 use crate::traffic::Side;
 
 /// One binding of the policy in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Binding {
     /// Segment.
     pub segment: String,
@@ -29,10 +30,11 @@ pub struct Binding {
 }
 
 /// Body of `PUT /v1/segments/{segment}/bindings`: an address gets another station, by a person's word.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BindingRenewal {
     /// The address.
+    #[schema(value_type = String)]
     pub address: IpAddr,
     /// Its station from now on, or `any`.
     pub mac: String,
@@ -45,7 +47,7 @@ pub struct BindingRenewal {
 }
 
 /// Answer to a renewal. It is durable and published; workers judge by it from their next burst on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BindingRenewed {
     /// The binding now.
     pub binding: Binding,

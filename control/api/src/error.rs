@@ -3,9 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Why a request failed; programs decide by it, and it is stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// 400: the query string has an unknown parameter or a value out of range.
@@ -14,6 +15,10 @@ pub enum ErrorCode {
     InvalidBody,
     /// 400: no such mode.
     InvalidMode,
+    /// 401: no valid token or session.
+    Unauthenticated,
+    /// 403: the caller's role is too low.
+    Forbidden,
     /// 404: no such path.
     UnknownEndpoint,
     /// 404: a path of another API version.
@@ -46,7 +51,7 @@ pub enum ErrorCode {
 }
 
 /// Body of every response that isn't a success.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorBody {
     /// For programs.
     pub code: ErrorCode,

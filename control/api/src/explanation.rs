@@ -1,11 +1,12 @@
 //! Decisions of learning, in words.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::time::Time;
 
 /// What is to be explained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ExplanationKind {
     /// A rule in force, by its number.
@@ -49,7 +50,7 @@ pub struct ExplanationQuery {
 }
 
 /// A decision: what, why, on what evidence, and what would change it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Explanation {
     /// What it is about.
     pub subject: String,

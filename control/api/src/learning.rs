@@ -1,6 +1,7 @@
 //! What learning asks people, what they said, how ready a site is, and announced windows.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::listing::Listing;
 use crate::time::Time;
@@ -11,7 +12,7 @@ pub const REASON_BYTES_MAX: usize = 500;
 pub const WINDOW_S_MAX: u32 = 30 * 86_400;
 
 /// What a question is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum QuestionKind {
     /// Held for a person: may it be permitted?
@@ -50,7 +51,7 @@ impl QuestionKind {
 }
 
 /// A question to a person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Question {
     /// What an answer names; it changes with what the question is about, so that no answer is about more than was read.
     pub id: String,
@@ -72,7 +73,7 @@ impl Question {
 }
 
 /// Body of `POST /v1/questions/{id}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerBody {
     /// True: what is asked for is in order.
@@ -82,7 +83,7 @@ pub struct AnswerBody {
 }
 
 /// What became of an answer. It is durable, and what follows from it is published.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Answered {
     /// Number of the answer.
     pub number: u64,
@@ -95,7 +96,7 @@ pub struct Answered {
 }
 
 /// An answer that was given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GivenAnswer {
     /// Its number, from 1.
     pub number: u64,
@@ -114,7 +115,7 @@ pub struct GivenAnswer {
 }
 
 /// How ready a site is: `GET /v1/readiness`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ReadinessReport {
     /// Days of evidence.
     pub days: u32,
@@ -129,7 +130,7 @@ pub struct ReadinessReport {
 }
 
 /// How ready a device is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DeviceReadiness {
     /// Its address.
     pub device: String,
@@ -148,7 +149,7 @@ pub struct DeviceReadiness {
 }
 
 /// A maintenance window.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Window {
     /// Its number, from 1.
     pub number: u64,
@@ -169,7 +170,7 @@ pub struct Window {
 }
 
 /// Body of `POST /v1/windows`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WindowBody {
     /// The segment.

@@ -30,6 +30,7 @@ mod explanation;
 mod learning;
 mod listing;
 mod policy;
+mod role;
 mod server;
 mod status;
 mod text;
@@ -38,7 +39,7 @@ mod traffic;
 mod versions;
 
 pub use address::{AddressFilter, AddressFilterError};
-pub use backend::{Backend, BackendError};
+pub use backend::{Backend, BackendError, Identity};
 pub use binding::{Binding, BindingRenewal, BindingRenewed};
 pub use client::{Client, ClientError, EventStream};
 pub use error::{ErrorBody, ErrorCode};
@@ -50,7 +51,10 @@ pub use learning::{
 };
 pub use listing::{FlowQuery, LIMIT_DEFAULT, LIMIT_MAX, Listing, RuleQuery};
 pub use policy::{Mode, ModeChange, ModeChanged, Opens, Rule};
-pub use server::{BODY_BYTES_MAX, CONNECTIONS_MAX, HISTORY_EVENTS, STREAMS_MAX, ServeError, serve};
+pub use role::Role;
+pub use server::{
+    BODY_BYTES_MAX, CONNECTIONS_MAX, HISTORY_EVENTS, STREAMS_MAX, ServeError, openapi, serve,
+};
 pub use status::{
     ControlState, ControlStatus, DataplaneState, DataplaneStatus, MemoryStatus, PortStatus,
     SegmentStatus, Status, WorkerStatus,

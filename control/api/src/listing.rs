@@ -1,6 +1,7 @@
 //! Bounded answers and what is asked for.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::address::AddressFilter;
 
@@ -10,7 +11,7 @@ pub const LIMIT_DEFAULT: u32 = 1_000;
 pub const LIMIT_MAX: u32 = 100_000;
 
 /// A bounded list, and how many there would be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Listing<T> {
     /// At most `limit` items.
     pub items: Vec<T>,

@@ -3,11 +3,12 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::traffic::Side;
 
 /// What a segment does with frames that no rule permits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Forward, and learn the conversation.
@@ -62,7 +63,7 @@ impl fmt::Display for Mode {
 }
 
 /// Body of `PUT /v1/segments/{segment}/mode`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModeChange {
     /// The mode wanted, by name; a text, so that a wrong one is answered with the right ones.
@@ -70,7 +71,7 @@ pub struct ModeChange {
 }
 
 /// Answer to a mode change. It is durable and published; workers judge by it from their next burst on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ModeChanged {
     /// The segment.
     pub segment: String,
@@ -85,7 +86,7 @@ pub struct ModeChanged {
 }
 
 /// Who may send the first packet of a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Opens {
     /// The client.
@@ -112,7 +113,7 @@ impl Opens {
 }
 
 /// One rule of the policy in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rule {
     /// Number, unique in its policy.
     pub id: u32,

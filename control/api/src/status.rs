@@ -3,12 +3,13 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::policy::Mode;
 use crate::time::Time;
 
 /// Everything that answers "is all well?".
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Version of the program.
     pub version: String,
@@ -29,7 +30,7 @@ pub struct Status {
 }
 
 /// What control is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub enum ControlState {
     /// Opening the store.
     #[serde(rename = "starting")]
@@ -65,7 +66,7 @@ impl fmt::Display for ControlState {
 }
 
 /// Control itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ControlStatus {
     /// What it is doing.
     pub state: ControlState,
@@ -86,7 +87,7 @@ pub struct ControlStatus {
 }
 
 /// What the dataplane says it is doing; the names are those of the exchange.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub enum DataplaneState {
     /// Not running, or ended in order.
     #[serde(rename = "stopped")]
@@ -141,7 +142,7 @@ impl fmt::Display for DataplaneState {
 }
 
 /// The dataplane process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DataplaneStatus {
     /// What it is doing; `stopped` also when its process is dead or there is no exchange.
     pub state: DataplaneState,
@@ -156,7 +157,7 @@ pub struct DataplaneStatus {
 }
 
 /// Shared memory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MemoryStatus {
     /// File behind the exchange.
     pub exchange_path: String,
@@ -165,7 +166,7 @@ pub struct MemoryStatus {
 }
 
 /// One segment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SegmentStatus {
     /// Its name.
     pub name: String,
@@ -182,7 +183,7 @@ pub struct SegmentStatus {
 /// One port: frames received on it, and what became of them.
 ///
 /// `received_packets = forwarded_packets + dropped_packets`, exactly.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PortStatus {
     /// Its name.
     pub port: String,
@@ -213,7 +214,7 @@ pub struct PortStatus {
 }
 
 /// One worker.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkerStatus {
     /// Its number, from 0.
     pub index: u32,

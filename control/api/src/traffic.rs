@@ -3,11 +3,12 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::time::Time;
 
 /// One of the two doors of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     /// The port configured as `side_a`.
@@ -46,7 +47,7 @@ impl From<Side> for loadlock_packet::Side {
 }
 
 /// What becomes, or became, of a conversation's frames. The same words as in a replay's verdicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Forwarded.
@@ -76,7 +77,7 @@ impl fmt::Display for Verdict {
 }
 
 /// How far a conversation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FlowState {
     /// TCP whose responder hasn't answered the SYN, or anything else that only one end has spoken in.
@@ -100,7 +101,7 @@ impl FlowState {
 }
 
 /// One live conversation. Frames denied in enforce mode make none; they are in [`DropCount`] and events.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Flow {
     /// Segment that it crosses.
     pub segment: String,
@@ -137,7 +138,7 @@ pub struct Flow {
 }
 
 /// Frames received on one port and not permitted, for one reason, since the dataplane's region was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DropCount {
     /// Segment of the port.
     pub segment: String,

@@ -1,6 +1,7 @@
 //! Policy versions on the wire: proposals, approvals, what is in force, and what would change.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::listing::Listing;
 use crate::policy::Mode;
@@ -88,7 +89,7 @@ impl Step {
 }
 
 /// Body of a step.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StepBody {
     /// Reason or remark; a rejection needs one.
@@ -98,7 +99,7 @@ pub struct StepBody {
 }
 
 /// Body of a proposal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Proposal {
     /// The policy document, TOML.
@@ -113,7 +114,7 @@ pub struct Proposal {
 }
 
 /// Body of a rollback.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RollBack {
     /// The version whose content is wanted; absent: what was in force before a person last changed it.
@@ -123,7 +124,7 @@ pub struct RollBack {
 }
 
 /// Body of a time-boxed right.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Allow {
     /// Who asks, as in a permit.
@@ -142,7 +143,7 @@ pub struct Allow {
 }
 
 /// Body of an island switch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IslandSwitch {
     /// Cut the zone off, or let it back.
@@ -152,7 +153,7 @@ pub struct IslandSwitch {
 }
 
 /// A version by its number, or a text that isn't one yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Draft {
     /// A stored version; absent, and no text either: the one in force.
@@ -179,7 +180,7 @@ pub struct TupleQuery {
 }
 
 /// A version without its texts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PolicyVersion {
     /// Its number.
     pub number: u64,
@@ -204,7 +205,7 @@ pub struct PolicyVersion {
 }
 
 /// One entry of the audit log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditLine {
     /// Its number in the log.
     pub number: u64,
@@ -219,7 +220,7 @@ pub struct AuditLine {
 }
 
 /// A version with its texts and its history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PolicyText {
     /// The version.
     pub version: PolicyVersion,
@@ -234,7 +235,7 @@ pub struct PolicyText {
 }
 
 /// A rule of a difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RuleChange {
     /// Its number.
     pub rule: u32,
@@ -249,7 +250,7 @@ pub struct RuleChange {
 }
 
 /// What changes from one version to another, in meaning.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PolicyDiff {
     /// The older version.
     pub from: u64,
@@ -272,7 +273,7 @@ pub struct PolicyDiff {
 }
 
 /// Answer to a proposal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Proposed {
     /// The proposal.
     pub version: PolicyVersion,
@@ -283,7 +284,7 @@ pub struct Proposed {
 }
 
 /// Answer to a change of what is in force. It is durable and published.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PolicyChanged {
     /// The version, as it stands now.
     pub version: PolicyVersion,
@@ -296,7 +297,7 @@ pub struct PolicyChanged {
 }
 
 /// An assertion and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AssertionResult {
     /// Its name.
     pub name: String,
@@ -307,7 +308,7 @@ pub struct AssertionResult {
 }
 
 /// A conversation of the kept evidence whose verdict would change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VerdictChange {
     /// Segment.
     pub segment: String,
@@ -332,7 +333,7 @@ pub struct VerdictChange {
 }
 
 /// Answer to a test.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TestResult {
     /// Conversations of the evidence that were judged.
     pub judged: u64,
@@ -343,7 +344,7 @@ pub struct TestResult {
 }
 
 /// Why a conversation is permitted or not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TupleAnswer {
     /// Segment.
     pub segment: String,
@@ -360,7 +361,7 @@ pub struct TupleAnswer {
 }
 
 /// One kind of conversation that was denied.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Denial {
     /// In words.
     pub tuple: String,
@@ -385,7 +386,7 @@ pub struct Denial {
 }
 
 /// Is it Loadlock?
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IsItMe {
     /// The device, by name and addresses.
     pub device: String,

@@ -33,6 +33,7 @@ mod local_time;
 mod man;
 mod mode;
 mod observe;
+mod openapi;
 mod output;
 mod policy;
 mod questions;
@@ -92,6 +93,8 @@ enum Verb {
     Drops(drops::Arguments),
     /// Conversations as they start, end or are denied
     Observe(observe::Arguments),
+    /// The API as an OpenAPI document
+    Openapi(openapi::Arguments),
     /// Check a configuration file, and whether it fits this machine
     Check(check::Arguments),
     /// Make a synthetic capture of a scenario, with ground truth
@@ -129,6 +132,7 @@ impl Verb {
             Self::Flows(arguments) => arguments.run(),
             Self::Drops(arguments) => arguments.run(),
             Self::Observe(arguments) => arguments.run(),
+            Self::Openapi(arguments) => arguments.run(),
             Self::Check(arguments) => arguments.run(),
             Self::Generate(arguments) => arguments.run(),
             Self::Evaluate(arguments) => arguments.run(),

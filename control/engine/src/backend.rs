@@ -6,9 +6,9 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use loadlock_api::{
     Backend, BackendError, Binding, BindingRenewal, BindingRenewed, DropCount, EventLine,
-    Explanation, ExplanationQuery, Flow, FlowQuery, IsItMe, LearningAnswer, LearningRequest,
-    Listing, Mode, ModeChanged, PolicyAnswer, PolicyChanged, PolicyRequest, Rule, RuleQuery,
-    Status,
+    Explanation, ExplanationQuery, Flow, FlowQuery, Identity, IsItMe, LearningAnswer,
+    LearningRequest, Listing, Mode, ModeChanged, PolicyAnswer, PolicyChanged, PolicyRequest, Rule,
+    RuleQuery, Status,
 };
 use loadlock_policy::AddressMatch;
 use loadlock_settings::Settings;
@@ -148,6 +148,11 @@ impl Backend for CoreBackend {
     ) -> Result<LearningAnswer, BackendError> {
         let author = author.to_owned();
         self.ask(|reply| Command::Learning { request, author, reply })
+    }
+
+    fn authenticate(&self, _secret: &str) -> Result<Option<Identity>, BackendError> {
+        // Nobody has a token.
+        Ok(None)
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>> {

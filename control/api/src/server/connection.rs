@@ -20,9 +20,10 @@ use tokio::time::{sleep, timeout};
 use super::routes::{self, Shared};
 use super::socket::Socket;
 use super::{ARRIVAL_TIME, CONNECTION_TIME, CONNECTIONS_MAX, STOPPING_TIME};
+use crate::role::Role;
 
 /// Who is at the other end, and whether the connection may stay.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Peer {
     /// `None` if the kernel doesn't say.
     uid: Option<u32>,
@@ -39,6 +40,11 @@ impl Peer {
             Ok(Some(user)) => crate::printable(&user.name).into_owned(),
             _ => format!("uid {uid}"),
         }
+    }
+
+    /// What it may do without a token: everything, since the socket's mode has let it in; nothing if nobody knows who it is.
+    pub(super) fn role(&self) -> Option<Role> {
+        self.uid.map(|_| Role::Admin)
     }
 
     /// Lifts the connection's time limit.

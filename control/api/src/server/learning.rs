@@ -1,28 +1,16 @@
 //! The endpoints of learning: questions, answers, readiness, windows.
 
-use axum::Router;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Extension, Path, Query, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use axum::routing::{get, post, put};
 use serde::de::DeserializeOwned;
 
-use super::connection::Peer;
+use super::guard::Caller;
 use super::query::Parameters;
 use super::refusal::Refusal;
-use super::routes::{Pairs, Shared, body, call};
+use super::routes::{Shared, body, call};
 use crate::error::ErrorCode;
 use crate::learning::{AnswerBody, LearningRequest, REASON_BYTES_MAX, WINDOW_S_MAX, WindowBody};
-
-pub(super) fn router() -> Router<Shared> {
-    Router::new()
-        .route("/v1/questions", get(questions))
-        .route("/v1/questions/{id}", post(answer))
-        .route("/v1/answers", get(answers))
-        .route("/v1/readiness", get(readiness))
-        .route("/v1/windows", get(windows).post(open_window))
-        .route("/v1/windows/{number}/closing", put(close_window))
-}
 
 async fn ask(
     shared: &Shared,
@@ -37,48 +25,55 @@ async fn read(shared: &Shared, request: LearningRequest) -> Result<Response, Ref
     ask(shared, request, String::new()).await
 }
 
-async fn questions(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {
-    let limit = Parameters::new(pairs, &["limit"])?.limit()?;
+pub(super) async fn questions(
+    State(shared): State<Shared>,
+    parameters: Parameters,
+) -> Result<Response, Refusal> {
+    let limit = parameters.limit()?;
     read(&shared, LearningRequest::Questions { limit }).await
 }
 
-async fn answers(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {
-    let limit = Parameters::new(pairs, &["limit"])?.limit()?;
+pub(super) async fn answers(
+    State(shared): State<Shared>,
+    parameters: Parameters,
+) -> Result<Response, Refusal> {
+    let limit = parameters.limit()?;
     read(&shared, LearningRequest::Answers { limit }).await
 }
 
-async fn windows(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {
-    let limit = Parameters::new(pairs, &["limit"])?.limit()?;
+pub(super) async fn windows(
+    State(shared): State<Shared>,
+    parameters: Parameters,
+) -> Result<Response, Refusal> {
+    let limit = parameters.limit()?;
     read(&shared, LearningRequest::Windows { limit }).await
 }
 
-async fn readiness(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {
-    let parameters = Parameters::new(pairs, &["segment", "limit"])?;
+pub(super) async fn readiness(
+    State(shared): State<Shared>,
+    parameters: Parameters,
+) -> Result<Response, Refusal> {
     let segment = parameters.text("segment").map(str::to_owned);
     read(&shared, LearningRequest::Readiness { segment, limit: parameters.limit()? }).await
 }
 
-async fn answer(
+pub(super) async fn answer(
     State(shared): State<Shared>,
-    Extension(peer): Extension<Peer>,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
-    Query(pairs): Pairs,
     request: Request,
 ) -> Result<Response, Refusal> {
-    Parameters::new(pairs, &[])?;
     let id = part(path)?;
     let body: AnswerBody = parsed(request, "{\"approve\":true,\"reason\":\"…\"}").await?;
     check_reason(&body.reason)?;
-    ask(&shared, LearningRequest::Answer { id, body }, peer.author()).await
+    ask(&shared, LearningRequest::Answer { id, body }, caller.author()).await
 }
 
-async fn open_window(
+pub(super) async fn open_window(
     State(shared): State<Shared>,
-    Extension(peer): Extension<Peer>,
-    Query(pairs): Pairs,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, Refusal> {
-    Parameters::new(pairs, &[])?;
     let example = "{\"segment\":\"fab\",\"seconds\":3600,\"monitor\":false,\"reason\":\"…\"}";
     let body: WindowBody = parsed(request, example).await?;
     check_reason(&body.reason)?;
@@ -86,22 +81,20 @@ async fn open_window(
         let message = format!("seconds is {}, allowed is 1 to {WINDOW_S_MAX}", body.seconds);
         return Err(invalid(message));
     }
-    ask(&shared, LearningRequest::OpenWindow(body), peer.author()).await
+    ask(&shared, LearningRequest::OpenWindow(body), caller.author()).await
 }
 
-async fn close_window(
+pub(super) async fn close_window(
     State(shared): State<Shared>,
-    Extension(peer): Extension<Peer>,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
-    Query(pairs): Pairs,
 ) -> Result<Response, Refusal> {
-    Parameters::new(pairs, &[])?;
     let text = part(path)?;
     let number = text.parse().map_err(|_| {
         let message = format!("\"{text}\" is no window's number");
         Refusal::new(ErrorCode::UnknownEndpoint, message, "`loadlock window list` has the numbers.")
     })?;
-    ask(&shared, LearningRequest::CloseWindow { number }, peer.author()).await
+    ask(&shared, LearningRequest::CloseWindow { number }, caller.author()).await
 }
 
 fn part(path: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {

@@ -6,8 +6,12 @@
 //! ```
 
 mod connection;
+mod endpoint;
+mod endpoints;
+mod guard;
 mod history;
 mod learning;
+mod openapi;
 mod policy;
 mod query;
 mod refusal;
@@ -24,6 +28,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::backend::Backend;
 use history::History;
+pub use openapi::openapi;
 use routes::Shared;
 pub use socket::ServeError;
 use socket::Socket;

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use super::endpoint::Parameter;
 use super::refusal::Refusal;
 use crate::error::ErrorCode;
 use crate::event::EventKind;
@@ -9,6 +10,7 @@ use crate::explanation::ExplanationKind;
 use crate::listing::{LIMIT_DEFAULT, LIMIT_MAX};
 
 /// The decoded parameters of a request.
+#[derive(Clone, Default)]
 pub(super) struct Parameters(Vec<(String, String)>);
 
 fn invalid(message: String) -> Refusal {
@@ -17,7 +19,11 @@ fn invalid(message: String) -> Refusal {
 
 impl Parameters {
     /// Takes the pairs if they are all among `allowed` and none but `kind` comes twice.
-    pub(super) fn new(pairs: Vec<(String, String)>, allowed: &[&str]) -> Result<Self, Refusal> {
+    pub(super) fn new(
+        pairs: Vec<(String, String)>,
+        allowed: &[Parameter],
+    ) -> Result<Self, Refusal> {
+        let allowed: Vec<&str> = allowed.iter().map(|(name, _)| *name).collect();
         for (at, (name, _)) in pairs.iter().enumerate() {
             if !allowed.contains(&name.as_str()) {
                 let list = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };

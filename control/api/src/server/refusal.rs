@@ -1,9 +1,11 @@
 //! Everything a request can be refused for, with its status.
 
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::endpoint::Endpoint;
+use super::endpoints;
 use crate::backend::BackendError;
 use crate::error::{ErrorBody, ErrorCode};
 use crate::policy::Mode;
@@ -11,35 +13,10 @@ use crate::policy::Mode;
 /// A refused request.
 pub(super) struct Refusal(ErrorBody);
 
-const ENDPOINTS: &[&str] = &[
-    "GET /v1/status",
-    "PUT /v1/segments/{segment}/mode",
-    "GET /v1/rules",
-    "GET /v1/flows",
-    "GET /v1/drops",
-    "GET /v1/events",
-    "GET /v1/events/recent",
-    "GET /v1/policy/versions",
-    "POST /v1/policy/versions",
-    "GET /v1/policy/versions/{number}",
-    "POST /v1/policy/versions/{number}/{approve|reject|apply}",
-    "GET /v1/policy/diff",
-    "POST /v1/policy/confirmation",
-    "POST /v1/policy/rollback",
-    "POST /v1/policy/permits",
-    "PUT /v1/policy/zones/{zone}/island",
-    "POST /v1/policy/assertions",
-    "POST /v1/policy/test",
-    "GET /v1/policy/verdict",
-    "GET /v1/devices/{device}/denials",
-    "GET /v1/questions",
-    "POST /v1/questions/{id}",
-    "GET /v1/answers",
-    "GET /v1/readiness",
-    "GET /v1/windows",
-    "POST /v1/windows",
-    "PUT /v1/windows/{number}/closing",
-];
+/// Every endpoint as refusals list them.
+fn names() -> Vec<String> {
+    endpoints::all().iter().map(Endpoint::name).collect()
+}
 
 impl Refusal {
     pub(super) fn new(code: ErrorCode, message: String, next_step: &str) -> Self {
@@ -73,13 +50,13 @@ impl Refusal {
             let message = format!("there is no {method} {path}");
             Self::new(ErrorCode::UnknownEndpoint, message, "use one of the endpoints allowed.")
         };
-        refusal.allowing(ENDPOINTS)
+        refusal.allowing(names())
     }
 
     pub(super) fn method_not_allowed(method: &str, path: &str) -> Self {
         let message = format!("{path} doesn't take {method}");
         Self::new(ErrorCode::MethodNotAllowed, message, "use one of the endpoints allowed.")
-            .allowing(ENDPOINTS)
+            .allowing(names())
     }
 
     fn status(&self) -> StatusCode {
@@ -90,6 +67,8 @@ impl Refusal {
             ErrorCode::UnknownEndpoint | ErrorCode::UnknownVersion | ErrorCode::UnknownSegment => {
                 StatusCode::NOT_FOUND
             }
+            ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
+            ErrorCode::Forbidden => StatusCode::FORBIDDEN,
             ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ErrorCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             ErrorCode::Conflict => StatusCode::CONFLICT,
@@ -146,6 +125,11 @@ impl IntoResponse for Refusal {
         let status = self.status();
         // The body's texts can't fail to serialise; an empty body still has its status.
         let json = crate::to_json(&self.0).unwrap_or_default();
-        (status, [(CONTENT_TYPE, "application/json")], json).into_response()
+        let mut response = (status, [(CONTENT_TYPE, "application/json")], json).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, 11.6.1: a 401 names the scheme.
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }

@@ -1,21 +1,22 @@
 //! The endpoints.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{DefaultBodyLimit, Extension, OriginalUri, Path, Query, Request, State};
+use axum::extract::{Extension, OriginalUri, Path, Request, State};
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, put};
 use axum::{RequestExt, Router};
 use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use super::connection::Peer;
+use super::endpoints;
+use super::guard::Caller;
 use super::history::History;
 use super::query::Parameters;
 use super::refusal::Refusal;
@@ -40,25 +41,16 @@ pub(super) struct Shared {
     pub(super) stopping: watch::Receiver<bool>,
 }
 
-pub(super) type Pairs = Query<Vec<(String, String)>>;
-
+/// Every endpoint behind its guard, and answers to what is none.
 pub(super) fn router(shared: Shared) -> Router {
-    Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/segments/{segment}/mode", put(set_mode))
-        .route("/v1/segments/{segment}/bindings", put(renew_binding))
-        .route("/v1/rules", get(rules))
-        .route("/v1/bindings", get(bindings))
-        .route("/v1/explanations", get(explanations))
-        .route("/v1/flows", get(flows))
-        .route("/v1/drops", get(drops))
-        .route("/v1/events", get(events))
-        .route("/v1/events/recent", get(recent))
-        .merge(super::policy::router())
-        .merge(super::learning::router())
+    let mut router = Router::new();
+    for endpoint in endpoints::all() {
+        let (path, route) = endpoint.into_route(&shared);
+        router = router.route(path, route);
+    }
+    router
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown_endpoint)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::map_response(name_version))
         .with_state(shared)
 }
@@ -77,19 +69,22 @@ async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Re
     Refusal::method_not_allowed(method.as_str(), uri.path())
 }
 
-async fn status(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {
-    Parameters::new(pairs, &[])?;
+pub(super) async fn openapi() -> Response {
+    // Made once: building it takes milliseconds.
+    static DOCUMENT: LazyLock<String> = LazyLock::new(super::openapi);
+    json(DOCUMENT.clone())
+}
+
+pub(super) async fn status(State(shared): State<Shared>) -> Result<Response, Refusal> {
     call(&shared, |backend| backend.status()).await
 }
 
-async fn set_mode(
+pub(super) async fn set_mode(
     State(shared): State<Shared>,
-    Extension(peer): Extension<Peer>,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
-    Query(pairs): Pairs,
     request: Request,
 ) -> Result<Response, Refusal> {
-    Parameters::new(pairs, &[])?;
     let segment = segment_of(path)?;
     let bytes = body(request).await?;
     let change: ModeChange = serde_json::from_slice(&bytes).map_err(|error| {
@@ -97,7 +92,7 @@ async fn set_mode(
         Refusal::new(ErrorCode::InvalidBody, message, "send a JSON object with the one key mode.")
     })?;
     let mode = Mode::from_name(&change.mode).ok_or_else(|| Refusal::invalid_mode(&change.mode))?;
-    call(&shared, move |backend| backend.set_mode(&segment, mode, &peer.author())).await
+    call(&shared, move |backend| backend.set_mode(&segment, mode, &caller.author())).await
 }
 
 fn segment_of(path: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {
@@ -108,14 +103,12 @@ fn segment_of(path: Result<Path<String>, PathRejection>) -> Result<String, Refus
     Ok(segment)
 }
 
-async fn renew_binding(
+pub(super) async fn renew_binding(
     State(shared): State<Shared>,
-    Extension(peer): Extension<Peer>,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
-    Query(pairs): Pairs,
     request: Request,
 ) -> Result<Response, Refusal> {
-    Parameters::new(pairs, &[])?;
     let segment = segment_of(path)?;
     let bytes = body(request).await?;
     let renewal: BindingRenewal = serde_json::from_slice(&bytes).map_err(|error| {
@@ -124,7 +117,7 @@ async fn renew_binding(
         let next = "send a JSON object with address and mac, and vlan and side if need be.";
         Refusal::new(ErrorCode::InvalidBody, message, next)
     })?;
-    call(&shared, move |backend| backend.renew_binding(&segment, &renewal, &peer.author())).await
+    call(&shared, move |backend| backend.renew_binding(&segment, &renewal, &caller.author())).await
 }
 
 /// The body, if it is short and comes in time.
@@ -145,25 +138,28 @@ pub(super) async fn body(request: Request) -> Result<Bytes, Refusal> {
     })
 }
 
-async fn rules(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {
-    let parameters = Parameters::new(pairs, &["segment", "limit"])?;
+pub(super) async fn rules(
+    State(shared): State<Shared>,
+    parameters: Parameters,
+) -> Result<Response, Refusal> {
     let segment = parameters.text("segment").map(str::to_owned);
     let query = RuleQuery { segment, limit: parameters.limit()? };
     call(&shared, move |backend| backend.rules(&query)).await
 }
 
-async fn bindings(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {
-    let parameters = Parameters::new(pairs, &["segment", "limit"])?;
+pub(super) async fn bindings(
+    State(shared): State<Shared>,
+    parameters: Parameters,
+) -> Result<Response, Refusal> {
     let segment = parameters.text("segment").map(str::to_owned);
     let query = RuleQuery { segment, limit: parameters.limit()? };
     call(&shared, move |backend| backend.bindings(&query)).await
 }
 
-async fn explanations(
+pub(super) async fn explanations(
     State(shared): State<Shared>,
-    Query(pairs): Pairs,
+    parameters: Parameters,
 ) -> Result<Response, Refusal> {
-    let parameters = Parameters::new(pairs, &["about", "subject", "limit"])?;
     let query = ExplanationQuery {
         kind: parameters.explanation_kind()?,
         subject: parameters.text("subject").unwrap_or_default().to_owned(),
@@ -172,30 +168,32 @@ async fn explanations(
     call(&shared, move |backend| backend.explain(&query)).await
 }
 
-async fn flows(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {
-    let parameters = Parameters::new(pairs, &["address", "limit"])?;
+pub(super) async fn flows(
+    State(shared): State<Shared>,
+    parameters: Parameters,
+) -> Result<Response, Refusal> {
     let query = FlowQuery { address: parameters.parsed("address")?, limit: parameters.limit()? };
     call(&shared, move |backend| backend.flows(&query)).await
 }
 
-async fn drops(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {
-    Parameters::new(pairs, &[])?;
+pub(super) async fn drops(State(shared): State<Shared>) -> Result<Response, Refusal> {
     call(&shared, |backend| backend.drops()).await
 }
 
-async fn recent(State(shared): State<Shared>, Query(pairs): Pairs) -> Result<Response, Refusal> {
-    let parameters = Parameters::new(pairs, &["kind", "limit"])?;
+pub(super) async fn recent(
+    State(shared): State<Shared>,
+    parameters: Parameters,
+) -> Result<Response, Refusal> {
     let listing = shared.history.recent(&parameters.kinds()?, parameters.limit()?);
     Ok(json(crate::to_json(&listing)?))
 }
 
-async fn events(
+pub(super) async fn events(
     State(shared): State<Shared>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    Query(pairs): Pairs,
+    parameters: Parameters,
 ) -> Result<Response, Refusal> {
-    let parameters = Parameters::new(pairs, &["kind"])?;
     let kinds = parameters.kinds()?;
     let permit = shared.streams.clone().try_acquire_owned().map_err(|_| {
         let message = format!("{STREAMS_MAX} event streams are open, as many as there may be");

@@ -230,6 +230,12 @@ impl Backend for Fake {
         Ok(policy_answer(&request))
     }
 
+    /// The secret of each role is `secret-of-` and its name.
+    fn authenticate(&self, secret: &str) -> Result<Option<Identity>, BackendError> {
+        let role = secret.strip_prefix("secret-of-").and_then(Role::from_name);
+        Ok(role.map(|role| Identity { user: format!("the-{role}"), role }))
+    }
+
     fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>> {
         self.events.subscribe()
     }
