@@ -98,7 +98,8 @@ fn grouped(number: u32) -> String {
     places.collect()
 }
 
-fn escaped(text: &str) -> String {
+/// For the text of an SVG.
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 

@@ -1,6 +1,6 @@
 /*
  * The far end of a link over shared memory: two memif ports on one thread, which sends frames at a rate, stamps each with the time
- * and takes the time when it comes back on the other port. For `latency/link.rs`.
+ * and takes the time when it comes back on the other port. For `link.rs`.
  */
 
 #include <stdint.h>
@@ -14,36 +14,47 @@
 #define BURST 32
 #define MBUFS 65535
 #define DESCRIPTORS 1024
-/* The stamp lies in the padding of a 60-byte frame, behind the TCP header. */
-#define STAMP_AT 54
-#define STAMP_BYTES 6
+/* The last bytes of a frame, behind the headers: the time, then a byte with the trial's number and the mark of what no rule permits. */
+#define TRAILER_BYTES 6
+#define STAMP_BYTES 5
+#define MARK 1
 #define STAMP_MASK ((UINT64_C(1) << 8 * STAMP_BYTES) - 1)
 #define SUB_BUCKETS 16
 #define BUCKETS (SUB_BUCKETS * 32)
 
 static struct rte_mempool *pool;
+/* Of the running trial, above the mark: what an earlier one left under way isn't counted. */
+static uint8_t trial_number;
 
 /* What a trial is given, and what it found. The same in `link.rs`. */
 struct loadlock_bench_trial {
-	uint64_t packets_per_second; /* offered on both ports together; 0: as many as the link takes */
+	uint64_t packets_per_second; /* offered on all ports together; 0: as many as the link takes */
 	uint64_t cycles;             /* how long */
-	const uint8_t *frames[2];    /* what goes out on each port, in turn, 60 bytes each */
-	uint32_t frame_count;
-	uint32_t frame_bytes;
+	const uint8_t *frames[2];    /* what goes out on each port, in turn, each in `stride` bytes */
+	const uint16_t *lengths[2];
+	uint32_t counts[2];          /* frames of each port; a port with none doesn't send */
+	uint32_t stride;
+	uint32_t counter_at[2];      /* where the halves of a running number go, 2 bytes each; 0: nowhere */
+	uint32_t number;             /* the running number's start, and its end afterwards */
 	uint64_t offered;            /* frames that were due, whether the link took them or not */
+	uint64_t offered_marked;     /* those of them that no rule permits */
 	uint64_t sent;
 	uint64_t received;
+	uint64_t received_marked;
 	uint64_t latency[BUCKETS];   /* cycles, log-linear with 16 buckets a power of two */
 };
 
 /* Starts EAL on `lcore` with both devices, and the ports; 0 or the step that failed. */
-int loadlock_bench_link_open(char *lcore, char *device_a, char *device_b)
+int loadlock_bench_link_open(char *lcore, char *prefix, char *device_a, char *device_b, int hugepages)
 {
-	char name[] = "link", lcores[] = "--lcores", no_pci[] = "--no-pci", memory[] = "--in-memory";
+	char name[] = "link", lcores[] = "--lcores", no_pci[] = "--no-pci", in_memory[] = "--in-memory";
+	/* What the pool takes, since nothing is added later. */
+	char no_huge[] = "--no-huge", size[] = "-m", mib[] = "512";
 	char telemetry[] = "--no-telemetry", level[] = "--log-level=error", vdev[] = "--vdev", vdev_b[] = "--vdev";
-	char *arguments[] = { name, lcores, lcore, no_pci, memory, telemetry, level, vdev, device_a, vdev_b, device_b, NULL };
+	char *arguments[] = { name, lcores, lcore, prefix, no_pci, telemetry, level, vdev, device_a, vdev_b, device_b,
+		hugepages ? in_memory : no_huge, size, mib, NULL };
 
-	if (rte_eal_init(11, arguments) < 0)
+	if (rte_eal_init(hugepages ? 12 : 14, arguments) < 0)
 		return 1;
 	pool = rte_pktmbuf_pool_create("link", MBUFS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	if (pool == NULL)
@@ -97,11 +108,15 @@ static void receive(struct loadlock_bench_trial *trial)
 
 		for (uint16_t at = 0; at < count; at++) {
 			uint64_t stamp = 0;
+			const uint8_t *trailer = rte_pktmbuf_mtod_offset(burst[at], const uint8_t *, rte_pktmbuf_data_len(burst[at]) - TRAILER_BYTES);
 
-			memcpy(&stamp, rte_pktmbuf_mtod_offset(burst[at], uint8_t *, STAMP_AT), STAMP_BYTES);
+			if ((trailer[STAMP_BYTES] & ~MARK) != trial_number)
+				continue;
+			memcpy(&stamp, trailer, STAMP_BYTES);
 			record(trial, (now - stamp) & STAMP_MASK);
+			trial->received++;
+			trial->received_marked += trailer[STAMP_BYTES] & MARK;
 		}
-		trial->received += count;
 		rte_pktmbuf_free_bulk(burst, count);
 	}
 }
@@ -117,12 +132,19 @@ static void offer(struct loadlock_bench_trial *trial, uint16_t port, uint16_t co
 	if (rte_pktmbuf_alloc_bulk(pool, burst, count) != 0)
 		return;
 	for (uint16_t at = 0; at < count; at++) {
-		const uint8_t *frame = trial->frames[port] + (size_t)*next * trial->frame_bytes;
-		uint8_t *data = (uint8_t *)rte_pktmbuf_append(burst[at], trial->frame_bytes);
+		const uint16_t length = trial->lengths[port][*next];
+		uint8_t *data = (uint8_t *)rte_pktmbuf_append(burst[at], length);
 
-		memcpy(data, frame, trial->frame_bytes);
-		memcpy(data + STAMP_AT, &now, STAMP_BYTES);
-		*next = *next + 1 == trial->frame_count ? 0 : *next + 1;
+		memcpy(data, trial->frames[port] + (size_t)*next * trial->stride, length);
+		memcpy(data + length - TRAILER_BYTES, &now, STAMP_BYTES);
+		trial->offered_marked += data[length - 1];
+		data[length - 1] |= trial_number;
+		if (trial->counter_at[0] != 0) {
+			memcpy(data + trial->counter_at[0], (uint8_t *)&trial->number + 2, 2);
+			memcpy(data + trial->counter_at[1], &trial->number, 2);
+			trial->number++;
+		}
+		*next = *next + 1 == trial->counts[port] ? 0 : *next + 1;
 	}
 	taken = rte_eth_tx_burst(port, 0, burst, count);
 	trial->sent += taken;
@@ -138,12 +160,15 @@ void loadlock_bench_trial(struct loadlock_bench_trial *trial)
 	uint16_t port = 0;
 	uint64_t now;
 
+	trial_number += 2 * MARK;
 	while ((now = rte_rdtsc()) < end) {
 		uint64_t due = BURST;
 
 		if (trial->packets_per_second != 0)
 			due = (uint64_t)((double)(now - start) * per_cycle) - trial->offered;
 		if (due != 0) {
+			if (trial->counts[port] == 0)
+				port ^= 1;
 			offer(trial, port, due < BURST ? due : BURST, &next[port]);
 			port ^= 1;
 		}

@@ -44,6 +44,10 @@ pub struct Setup {
     pub latency_sample_bursts: u32,
     /// CPU of the worker, 0 or 1; the main thread, which sleeps, has the other.
     pub worker_core: u16,
+    /// Packet buffers; None: what the load's captures need.
+    pub mbufs: Option<u32>,
+    /// Whether the process takes its memory from hugepages; only then does its speed say something.
+    pub hugepages: bool,
     /// Where configuration, exchange and log lie; no two running dataplanes share it.
     pub folder: PathBuf,
 }
@@ -67,8 +71,15 @@ impl Setup {
             grace_s: 86_400,
             latency_sample_bursts: 64,
             worker_core: 1,
+            mbufs: None,
+            hugepages: true,
             folder: folder.to_owned(),
         }
+    }
+
+    /// Of EAL's runtime files, which there are without hugepages only.
+    fn prefix(&self) -> String {
+        format!("loadlock-bench-{}-{}", std::process::id(), self.worker_core)
     }
 
     fn exchange(&self) -> PathBuf {
@@ -82,7 +93,8 @@ impl Setup {
             r#"[dataplane]
 main_core = {main_core}
 worker_cores = [{worker_core}]
-file_prefix = "loadlock-bench"
+file_prefix = "{prefix}"
+hugepages = {hugepages}
 mbufs = {mbufs}
 policy_wait_ms = 600000
 latency_sample_bursts = {sample}
@@ -109,7 +121,9 @@ core = {main_core}
 "#,
             main_core = 1 - self.worker_core,
             worker_core = self.worker_core,
-            mbufs = self.load.mbufs(),
+            prefix = self.prefix(),
+            hugepages = self.hugepages,
+            mbufs = self.mbufs.unwrap_or_else(|| self.load.mbufs()),
             sample = self.latency_sample_bursts,
             grace = self.grace_s,
             exchange = self.exchange().display(),
@@ -169,6 +183,17 @@ pub struct Dataplane {
     /// Control's end.
     pub exchange: ControlExchange,
     process: Process,
+    _runtime: RuntimeFolder,
+}
+
+/// What EAL leaves behind without hugepages.
+struct RuntimeFolder(PathBuf);
+
+impl Drop for RuntimeFolder {
+    fn drop(&mut self) {
+        // It isn't there with hugepages.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Dataplane {
@@ -193,7 +218,8 @@ impl Dataplane {
             let attached = ControlExchange::attach(&path, settings.dimensions()).ok();
             Ok(attached.filter(|exchange| exchange.dataplane().state == DataplaneState::Waiting))
         })?;
-        Ok(Self { exchange, process })
+        let runtime = RuntimeFolder(Path::new("/var/run/dpdk").join(setup.prefix()));
+        Ok(Self { exchange, process, _runtime: runtime })
     }
 
     /// Starts the dataplane, publishes the policy and returns when the worker runs.
@@ -203,7 +229,7 @@ impl Dataplane {
     pub fn start(setup: &Setup) -> io::Result<Self> {
         let image = setup.compile(1)?;
         let mut dataplane = Self::waiting(setup)?;
-        let Self { exchange, process } = &mut dataplane;
+        let Self { exchange, process, .. } = &mut dataplane;
         exchange.publish(&image).map_err(io::Error::other)?;
         process.wait_for("the worker", Duration::from_secs(20), || {
             Ok((exchange.dataplane().state == DataplaneState::Running).then_some(()))
@@ -218,18 +244,21 @@ impl Dataplane {
         self.exchange
     }
 
+    /// Conversations in the flow tables, as of the worker's last report.
+    #[must_use]
+    pub fn flows(&self) -> u64 {
+        flows(&self.exchange)
+    }
+
     /// Waits until `wanted` conversations are in the flow table.
     ///
     /// # Errors
     /// They aren't after a minute.
     pub fn wait_for_flows(&mut self, wanted: u32) -> io::Result<()> {
-        let Self { exchange, process } = self;
+        let Self { exchange, process, .. } = self;
         process.wait_for("all conversations", Duration::from_secs(60), || {
             drain(exchange);
-            let values = exchange.worker_values(0);
-            let flows = values[WorkerCounter::FlowsNarrow as usize]
-                + values[WorkerCounter::FlowsWide as usize];
-            Ok((flows >= u64::from(wanted)).then_some(()))
+            Ok((flows(exchange) >= u64::from(wanted)).then_some(()))
         })
     }
 
@@ -267,6 +296,11 @@ impl Dataplane {
     pub fn values(&self) -> [u64; WORKER_COUNTERS] {
         self.exchange.worker_values(0)
     }
+}
+
+fn flows(exchange: &ControlExchange) -> u64 {
+    let values = exchange.worker_values(0);
+    values[WorkerCounter::FlowsNarrow as usize] + values[WorkerCounter::FlowsWide as usize]
 }
 
 /// Both ports' figures together.

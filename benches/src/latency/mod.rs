@@ -5,20 +5,19 @@
 //! timed; and what a frame takes from being handed to the link to coming back on the other port, which includes both
 //! rings, the copies and waiting for the poll.
 
-mod link;
-
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use loadlock_packet::Side;
 use serde::Serialize;
 
 use crate::in_memory;
+use crate::link::{Link, Stream};
 use crate::load::{Frames, Load, rules};
 use crate::loadlock::{Dataplane, Ports, Setup, drain};
 use crate::report::Spread;
-use link::{Link, Trial};
 
 /// Shares of the peak rate at which latency is measured.
 const SHARES: [f64; 3] = [0.1, 0.5, 0.9];
@@ -28,15 +27,15 @@ const SEARCH_PRECISION: f64 = 0.01;
 /// Quantiles of one distribution, in ns.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Quantiles {
-    p50: u64,
-    p99: u64,
-    p99_9: u64,
-    max: u64,
+    pub(crate) p50: u64,
+    pub(crate) p99: u64,
+    pub(crate) p99_9: u64,
+    pub(crate) max: u64,
 }
 
 impl Quantiles {
     /// Of (cycles, count).
-    fn of(counts: &[(u64, u64)], hz: u64) -> io::Result<Self> {
+    pub(crate) fn of(counts: &[(u64, u64)], hz: u64) -> io::Result<Self> {
         let mut histogram = Histogram::<u64>::new(3).map_err(io::Error::other)?;
         for &(cycles, count) in counts {
             let ns = (u128::from(cycles) * 1_000_000_000 / u128::from(hz)) as u64;
@@ -109,12 +108,12 @@ pub fn measure(options: &Options<'_>) -> io::Result<Latency> {
     setup.ports = Ports::Memif;
     setup.latency_sample_bursts = 1;
     let mut dataplane = Dataplane::start(&setup)?;
-    let mut link = Link::open(0, &setup.memif_far_ends())?;
-    let flat = |side| Ok::<_, io::Error>(in_memory::frames(Frames::Short, flows, side)?.concat());
-    let frames = [flat(loadlock_packet::Side::A)?, flat(loadlock_packet::Side::B)?];
+    let mut link = Link::open(0, &setup.memif_far_ends(), true)?;
+    let frames = |side| in_memory::frames(Frames::Short, flows, side);
+    let stream = Stream::new([&frames(Side::A)?, &frames(Side::B)?]);
     let duration = Duration::from_secs(u64::from(seconds));
     let mut trial = |dataplane: &mut Dataplane, pps: f64, duration: Duration| {
-        let trial = link.trial(&frames, pps as u64, duration);
+        let trial = link.trial(&stream, pps as u64, duration);
         drain(&mut dataplane.exchange);
         trial
     };
@@ -146,7 +145,7 @@ pub fn measure(options: &Options<'_>) -> io::Result<Latency> {
 }
 
 /// RFC 2544, section 26.1, by bisection: the highest rate at which `loses_nothing`, to 1 % of `peak`; 0 if none does.
-fn search(peak: f64, mut loses_nothing: impl FnMut(f64) -> bool) -> f64 {
+pub(crate) fn search(peak: f64, mut loses_nothing: impl FnMut(f64) -> bool) -> f64 {
     let (mut good, mut bad) = (0.0, peak * (1.0 + SEARCH_PRECISION));
     while bad - good > peak * SEARCH_PRECISION {
         let middle = f64::midpoint(good, bad);
@@ -192,17 +191,6 @@ impl Latency {
             );
         }
         text + &format!("loss-free up to {:.2} Mpps\n", self.loss_free_pps / 1e6)
-    }
-}
-
-/// What a trial found; see [`Link::trial`].
-impl Trial {
-    fn received_pps(&self, duration: Duration) -> f64 {
-        self.received as f64 / duration.as_secs_f64()
-    }
-
-    fn lost(&self) -> u64 {
-        self.offered - self.received
     }
 }
 

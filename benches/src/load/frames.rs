@@ -19,6 +19,10 @@ const IPV4_TCP_BYTES: usize = 14 + 20 + 20;
 /// Frame sizes without FCS, by place in the capture: 7 of 60, 4 of 590, 1 of 1514.
 const IMIX_BYTES: [usize; 12] = [60, 590, 60, 60, 590, 60, 60, 590, 60, 1514, 590, 60];
 
+/// The VLANs of [`Frames::Trunk`]; a client is in one of them.
+const TRUNK_FIRST: u16 = 100;
+const TRUNK_VLANS: u32 = 64;
+
 /// Both ends of a conversation.
 struct Ends {
     client_side: Side,
@@ -46,13 +50,14 @@ impl Ends {
 /// It can't be built, which is a mistake in the load.
 pub fn frame(frames: Frames, number: u32, place: usize, side: Side) -> io::Result<Vec<u8>> {
     let client_side = if frames == Frames::Opening { side } else { Side::A };
+    let service = if frames == Frames::Denied { SERVICE + 1 } else { SERVICE };
     let ends = Ends::new(number, client_side);
     let [client, server] = ends.hosts();
     let client_sends = side == client_side;
     let (hosts, ports) = if client_sends {
-        ((client, server), (ends.client_port, SERVICE))
+        ((client, server), (ends.client_port, service))
     } else {
-        ((server, client), (SERVICE, ends.client_port))
+        ((server, client), (service, ends.client_port))
     };
     let mac = |side: Side| Mac([2, 0, 0, 0, 0, 1 + side as u8]);
     let frame = FrameBuilder::new(mac(side), mac(side.other()));
@@ -63,7 +68,14 @@ pub fn frame(frames: Frames, number: u32, place: usize, side: Side) -> io::Resul
     let packet = frame.clone().ipv4(Ipv4::new(v4(hosts.0), v4(hosts.1)));
     let narrow = packet.clone().tcp(tcp.clone());
     let built = match frames {
-        Frames::Short | Frames::Opening => narrow.pad_to(60).build(),
+        Frames::Short | Frames::Opening | Frames::Denied => narrow.pad_to(60).build(),
+        Frames::Sized(bytes) => {
+            let payload = usize::from(bytes).saturating_sub(IPV4_TCP_BYTES);
+            narrow.payload(vec![0; payload]).build()
+        }
+        Frames::Trunk => {
+            narrow.vlan(TRUNK_FIRST + (ends.client % TRUNK_VLANS) as u16).pad_to(64).build()
+        }
         Frames::Udp => packet.udp(ports.0, ports.1).pad_to(60).build(),
         Frames::Imix => {
             let bytes = IMIX_BYTES[place % IMIX_BYTES.len()];
@@ -100,6 +112,10 @@ mod tests {
             (Frames::Imix, 0, 60),
             (Frames::Imix, 1, 590),
             (Frames::Imix, 21, 1514),
+            (Frames::Sized(60), 0, 60),
+            (Frames::Sized(1514), 0, 1514),
+            (Frames::Trunk, 0, 64),
+            (Frames::Denied, 0, 60),
         ] {
             assert_eq!(frame(frames, 77, place, Side::B).unwrap().len(), bytes);
         }

@@ -23,6 +23,12 @@ pub enum Frames {
     Ipv6,
     /// UDP over IPv4, 60 bytes.
     Udp,
+    /// As [`Frames::Short`], of this many bytes without FCS, 60 to 1514.
+    Sized(u16),
+    /// As [`Frames::Short`], each client in one of 64 VLANs: 64 bytes.
+    Trunk,
+    /// As [`Frames::Short`], to a service that the rules don't permit.
+    Denied,
     /// A SYN over IPv4 in each frame, clients on both sides: a conversation has one frame in one of the two captures.
     Opening,
 }
@@ -36,6 +42,9 @@ impl Frames {
             Self::Imix => "ipv4-imix",
             Self::Ipv6 => "ipv6-74",
             Self::Udp => "ipv4-60-udp",
+            Self::Sized(_) => "ipv4-sized",
+            Self::Trunk => "ipv4-64-vlan",
+            Self::Denied => "ipv4-60-denied",
             Self::Opening => "ipv4-60-syn",
         }
     }
