@@ -132,7 +132,7 @@ fn make_worker(
         eprintln!(
             "loadlock-dataplane: the flow tables of worker {number} ({} MiB) lie on ordinary pages, since too few hugepages \
              are free; forwarding is slower: raise /proc/sys/vm/nr_hugepages and restart",
-            status.table_bytes >> 20
+            (status.table_bytes + status.denied_bytes) >> 20
         );
     }
     // Nothing in an image without rules can be too much for a slot.

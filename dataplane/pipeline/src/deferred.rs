@@ -1,6 +1,6 @@
-//! The third pass: from the first frame on whose conversation has no line, all that need more than counting, in the order of their
-//! arrival. What the frames without a line wait for is sent for on behalf of all at once: the memory of denied ones first, and
-//! the allowlist's lines for those that aren't in it.
+//! The third pass: from the first frame on whose conversation has no line, all that need more than counting. What the frames
+//! without a line wait for is sent for on behalf of all at once: the memory of denied ones first, and the allowlist's lines for
+//! those that aren't in it. Those that are in it are denied again; the others are judged in the order of their arrival.
 
 use loadlock_exchange::Mode;
 use loadlock_packet::{NarrowKey, Opening, TcpFlags, WideKey};
@@ -20,6 +20,7 @@ use crate::verdict::{Verdict, VerdictWord};
 pub(crate) struct Deferral {
     /// Of a common frame, from [`Burst::prepare`] on.
     hash: u64,
+    denied: DeniedId,
     /// Which frame of the burst it is.
     pub at: u8,
     /// It was looked up, and had no line.
@@ -36,7 +37,7 @@ const _: () = assert!(BURST_FRAMES_MAX <= u8::MAX as usize);
 
 impl Deferred {
     pub fn new() -> Self {
-        let none = Deferral { hash: 0, at: 0, absent: false };
+        let none = Deferral { hash: 0, denied: DeniedId::NONE, at: 0, absent: false };
         Self { list: [none; BURST_FRAMES_MAX], count: 0 }
     }
 
@@ -63,28 +64,28 @@ impl Deferred {
     #[inline(always)]
     fn push(&mut self, at: usize, absent: bool) {
         if let Some(place) = self.list.get_mut(self.count) {
-            *place = Deferral { hash: 0, at: at as u8, absent };
+            *place = Deferral { hash: 0, denied: DeniedId::NONE, at: at as u8, absent };
             self.count += 1;
         }
     }
 
-    pub fn list(&mut self) -> &mut [Deferral] {
-        &mut self.list[..self.count]
+    pub fn list(&self) -> &[Deferral] {
+        &self.list[..self.count]
     }
 }
 
-/// The conversations that a burst began, by their hashes: may say so of others too.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Begun(u64);
+/// Conversations of a burst, by their hashes: may name others too.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Hashes(u64);
 
-impl Begun {
+impl Hashes {
     #[inline(always)]
     pub fn add(&mut self, hash: u64) {
         self.0 |= 1 << (hash % 64);
     }
 
     #[inline(always)]
-    fn may_have(self, hash: u64) -> bool {
+    pub fn may_have(self, hash: u64) -> bool {
         self.0 >> (hash % 64) & 1 == 1
     }
 }
@@ -97,26 +98,54 @@ pub(crate) struct Tables<'a> {
 }
 
 impl<'a, S: EventSink> Burst<'a, S> {
-    /// Sends for what [`Burst::settle`] looks at.
+    /// Denies again what can be, and sends for what [`Burst::settle`] looks at for the others, which alone stay in the list.
     #[inline(never)]
-    pub fn prepare(&self, tables: &Tables<'_>, slots: &[Slot], deferred: &mut [Deferral]) {
-        for deferral in &mut *deferred {
-            let slot = &slots[usize::from(deferral.at)];
-            deferral.hash = match slot.sort {
-                Sort::Narrow => self.fetch_denied(tables.narrow, &slot.narrow(), slot),
-                Sort::Wide => self.fetch_denied(tables.wide, &slot.wide(), slot),
-                Sort::Rare => 0,
-            };
-        }
-        let repeats = [self.repeats_denials(tables.narrow), self.repeats_denials(tables.wide)];
-        for deferral in deferred.iter().filter(|deferral| deferral.absent) {
+    pub fn prepare(
+        &mut self,
+        tables: &Tables<'_>,
+        slots: &[Slot],
+        deferred: &mut Deferred,
+        verdicts: &mut [VerdictWord],
+    ) {
+        let list = &mut deferred.list[..deferred.count];
+        for deferral in &mut *list {
             let slot = &slots[usize::from(deferral.at)];
             match slot.sort {
-                Sort::Narrow => self.fetch_rules(&slot.narrow(), slot, deferral.hash, repeats[0]),
-                Sort::Wide => self.fetch_rules(&slot.wide(), slot, deferral.hash, repeats[1]),
+                Sort::Narrow => self.fetch_denied(tables.narrow, &slot.narrow(), slot, deferral),
+                Sort::Wide => self.fetch_denied(tables.wide, &slot.wide(), slot, deferral),
                 Sort::Rare => {}
             }
         }
+        let Tables { narrow, wide, removals } = tables;
+        // What was taken out may have moved others to where they weren't looked for.
+        let repeats = [
+            self.repeats_denials(narrow) && narrow.removals() == removals[0],
+            self.repeats_denials(wide) && wide.removals() == removals[1],
+        ];
+        let mut left = self.begun;
+        let mut count = 0;
+        for position in 0..list.len() {
+            let deferral = list[position];
+            let at = usize::from(deferral.at);
+            let slot = &slots[at];
+            let word = match slot.sort {
+                _ if !deferral.absent => None,
+                Sort::Narrow => {
+                    self.settled(narrow, &slot.narrow(), slot, &deferral, repeats[0], left)
+                }
+                Sort::Wide => self.settled(wide, &slot.wide(), slot, &deferral, repeats[1], left),
+                Sort::Rare => None,
+            };
+            match word {
+                Some(word) => verdicts[at] = word,
+                None => {
+                    left.add(deferral.hash);
+                    list[count] = deferral;
+                    count += 1;
+                }
+            }
+        }
+        deferred.count = count;
     }
 
     /// The verdict on a deferred frame, which begins with `head`.
@@ -141,28 +170,57 @@ impl<'a, S: EventSink> Burst<'a, S> {
     }
 
     #[inline(always)]
-    fn fetch_denied<K: TableKey>(&self, table: &Table<K>, key: &K, slot: &Slot) -> u64
-    where
+    fn fetch_denied<K: TableKey>(
+        &self,
+        table: &Table<K>,
+        key: &K,
+        slot: &Slot,
+        deferral: &mut Deferral,
+    ) where
         Entry<K>: Zeroed,
     {
         let hash = table.hash(key);
-        self.denied.prefetch(self.id_of_denied(key, slot, hash));
-        hash
+        let opening = slot.opening(key);
+        deferral.hash = hash;
+        deferral.denied = DeniedId::new(hash, K::NARROW, self.sender, opening, slot.source);
+        self.denied.prefetch(deferral.denied);
     }
 
+    /// Denies a frame without a line again, or sends for what its judgement looks at.
     #[inline(always)]
-    fn fetch_rules<K: TableKey>(&self, key: &K, slot: &Slot, hash: u64, remembering: bool) {
-        let denied = self.id_of_denied(key, slot, hash);
-        self.refused.prefetch(hash);
-        if !remembering || self.denied.known(denied, self.generation()).is_none() {
-            key.prefetch_rules(&self.policy, self.sender);
-            key.prefetch_rules(&self.policy, self.sender.other());
+    fn settled<K: TableKey>(
+        &mut self,
+        table: &Table<K>,
+        key: &K,
+        slot: &Slot,
+        deferral: &Deferral,
+        repeats: bool,
+        left: Hashes,
+    ) -> Option<VerdictWord>
+    where
+        Entry<K>: Zeroed,
+    {
+        let Deferral { hash, denied, .. } = *deferral;
+        if repeats && self.is_free_of(left, hash) && !self.is_announced(key) {
+            let word = self.deny_again(denied, hash, slot.tcp_flags, slot.frame_bytes);
+            if word.is_some() {
+                return word;
+            }
         }
+        self.refused.prefetch(hash);
+        if !table.is_full() {
+            table.prefetch_home(hash);
+        }
+        key.prefetch_rules(&self.policy, self.sender);
+        key.prefetch_rules(&self.policy, self.sender.other());
+        None
     }
 
+    /// Can nothing that began, or was left for later, change how a frame of the conversation with this hash is taken? One of them may
+    /// begin it, or negotiate its port.
     #[inline(always)]
-    fn id_of_denied<K: TableKey>(&self, key: &K, slot: &Slot, hash: u64) -> DeniedId {
-        DeniedId::new(hash, K::NARROW, self.sender, slot.opening(key), slot.source)
+    pub fn is_free_of(&self, left: Hashes, hash: u64) -> bool {
+        left == Hashes::default() || (!left.may_have(hash) && self.helpers.bits() == 0)
     }
 
     /// Is what was denied before denied again, without the allowlist?
@@ -191,13 +249,6 @@ impl<'a, S: EventSink> Burst<'a, S> {
         // Another frame of this burst may have begun the conversation, or moved it to where it wasn't looked for.
         let absent =
             deferral.absent && table.removals() == removals && !self.begun.may_have(deferral.hash);
-        if absent && self.repeats_denials(table) && !self.is_announced(&key) {
-            let id = self.id_of_denied(&key, slot, deferral.hash);
-            let again = self.deny_again(id, deferral.hash, slot.tcp_flags, slot.frame_bytes);
-            if let Some(word) = again {
-                return word;
-            }
-        }
         let seen = Seen::common(key, deferral.hash, slot, head);
         self.hold(table, &seen, absent).into()
     }

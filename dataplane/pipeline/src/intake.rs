@@ -96,20 +96,23 @@ impl Intake {
         }
     }
 
-    /// Reads `frames`, as many as there are slots, and returns the sum of their bytes. A function of its own: together with the
-    /// second pass there aren't registers enough.
+    /// Reads `frames` from `start` on, as many as there are slots, and returns the sum of their bytes. `dense`: of the narrow and the
+    /// wide table, as in [`Table::likely`]. A function of its own: together with the second pass there aren't registers enough.
     #[inline(never)]
     pub fn take<F: Frame>(
         &mut self,
         ingress: Ingress,
         frames: &[F],
+        start: usize,
+        dense: [bool; 2],
         narrow: &Table<NarrowKey>,
         wide: &Table<WideKey>,
     ) -> u64 {
         // Two copies of the code, each of which knows its side.
+        let from = |side| Ingress { side, ..ingress };
         match ingress.side {
-            Side::A => self.take_from(Ingress { side: Side::A, ..ingress }, frames, narrow, wide),
-            Side::B => self.take_from(Ingress { side: Side::B, ..ingress }, frames, narrow, wide),
+            Side::A => self.take_from(from(Side::A), frames, start, dense, narrow, wide),
+            Side::B => self.take_from(from(Side::B), frames, start, dense, narrow, wide),
         }
     }
 
@@ -118,15 +121,18 @@ impl Intake {
         &mut self,
         ingress: Ingress,
         frames: &[F],
+        start: usize,
+        dense: [bool; 2],
         narrow: &Table<NarrowKey>,
         wide: &Table<WideKey>,
     ) -> u64 {
+        let (frames, slots) = (&frames[start..], &mut self.slots[start..]);
+        let rare = &mut self.rare[start..];
         for frame in frames.iter().take(PREFETCH_AHEAD) {
             frame.prefetch();
         }
         let mut sum = 0;
-        let dense = [narrow.is_dense(), wide.is_dense()];
-        for (at, (frame, slot)) in frames.iter().zip(self.slots.iter_mut()).enumerate() {
+        for (at, (frame, slot)) in frames.iter().zip(slots.iter_mut()).enumerate() {
             if let Some(ahead) = frames.get(at + PREFETCH_AHEAD) {
                 ahead.prefetch();
             }
@@ -143,7 +149,7 @@ impl Intake {
                     slot.common(Sort::Wide, wide, dense[1], &brief);
                 }
                 None => {
-                    if let Some(reading) = self.rare.get_mut(at) {
+                    if let Some(reading) = rare.get_mut(at) {
                         read_in_full(reading, head, frame_bytes, ingress);
                         slot.rare(reading, narrow, wide);
                     }
@@ -152,7 +158,7 @@ impl Intake {
         }
         if dense != [false; 2] {
             // The tags of large tables come from far: they were sent for above, and are asked only now.
-            for slot in self.slots.iter_mut().take(frames.len()) {
+            for slot in slots.iter_mut().take(frames.len()) {
                 match slot.sort {
                     Sort::Narrow if dense[0] => slot.find_line(narrow, true),
                     Sort::Wide if dense[1] => slot.find_line(wide, true),
@@ -161,6 +167,17 @@ impl Intake {
             }
         }
         sum
+    }
+
+    /// Keeps a common frame, whose conversation has no line, for the third pass.
+    #[inline]
+    pub fn keep<K: TableKey>(&mut self, at: usize, brief: &Brief<K>, hash: u64, frame_bytes: u32) {
+        if let Some(slot) = self.slots.get_mut(at) {
+            let key = brief.key.flow_key().words();
+            let sort = if K::NARROW { Sort::Narrow } else { Sort::Wide };
+            let Brief { source, tcp_flags, .. } = *brief;
+            *slot = Slot { key, place: hash, source, frame_bytes, tcp_flags, sort };
+        }
     }
 
     /// What the full parser says of the rare frame at `at`.

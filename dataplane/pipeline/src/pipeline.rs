@@ -8,13 +8,13 @@ use loadlock_packet::{Frame, Ingress, NarrowKey, WideKey};
 
 use crate::ageing::{Ageing, ReadOut, Round};
 use crate::clock::{Clock, Moment};
-use crate::deferred::{Begun, Deferred, Tables};
+use crate::deferred::{Deferred, Hashes, Tables};
 use crate::denied::DeniedReports;
 use crate::entry::{Flags, Plain};
 use crate::fragments::Fragments;
 use crate::intake::{Intake, Sort};
 use crate::limits::{Capacity, TickTimeouts, Timeouts, ticks};
-use crate::plain::Run;
+use crate::plain::{Later, Run};
 use crate::refused::RefusedOpenings;
 use crate::report::{Counts, EventSink};
 use crate::storage::Backing;
@@ -62,6 +62,8 @@ pub struct Pipeline {
 pub struct PipelineStatus {
     /// Bytes of the flow tables.
     pub table_bytes: usize,
+    /// Bytes of the memory of denied conversations.
+    pub denied_bytes: usize,
     /// Where the narrow table lies.
     pub backing: Backing,
 }
@@ -89,7 +91,7 @@ impl Pipeline {
         Ok(Self {
             narrow: Table::new(capacity.narrow, seed, huge)?,
             wide: Table::new(capacity.wide, seed, huge)?,
-            denied: DeniedReports::new(ticks(timeouts.denied_report_ns)),
+            denied: DeniedReports::new(ticks(timeouts.denied_report_ns), huge)?,
             refused: RefusedOpenings::new(),
             fragments: Fragments::new(capacity.fragments, ticks(timeouts.fragment_ns), seed),
             watched: Watched::new(),
@@ -114,6 +116,7 @@ impl Pipeline {
     pub fn status(&self) -> PipelineStatus {
         PipelineStatus {
             table_bytes: self.narrow.bytes() + self.wide.bytes(),
+            denied_bytes: self.denied.bytes(),
             backing: self.narrow.backing(),
         }
     }
@@ -173,7 +176,7 @@ impl Pipeline {
                 && self.grace_end_ns.is_none_or(|end| moment.steady_ns < end),
             grace_ns: self.grace_ns,
             roll_call: self.roll_call,
-            begun: Begun::default(),
+            begun: Hashes::default(),
             judge_again_left: JUDGED_AGAIN_MAX,
             events,
             counts: &mut self.counts,
@@ -196,20 +199,24 @@ impl Pipeline {
             narrow: &mut self.narrow,
             wide: &mut self.wide,
         };
-        let run = match tables.are_small() {
-            true => burst.short(&mut tables, &plain, ingress, frames, verdicts),
+        let count = frames.len().min(verdicts.len()).min(BURST_FRAMES_MAX);
+        let (frames, verdicts) = (&frames[..count], &mut verdicts[..count]);
+        deferred.clear();
+        let run = match burst.is_small(&tables) {
+            true => {
+                let mut later = Later { intake, deferred, hashes: Hashes::default() };
+                burst.short(&mut tables, &plain, ingress, frames, verdicts, &mut later)
+            }
             false => Run::NONE,
         };
-        let (frames, verdicts) = (&frames[run.frames..], &mut verdicts[run.frames..]);
-        if frames.is_empty() {
-            return Judged { frame_bytes: run.bytes, all_allowed: run.all_allowed };
+        let Run { frames: start, bytes: mut frame_bytes, mut all_allowed } = run;
+        if start < count {
+            let dense = [tables.narrow.is_dense(), tables.wide.is_dense()];
+            frame_bytes += intake.take(ingress, frames, start, dense, tables.narrow, tables.wide);
         }
-        let frame_bytes = run.bytes + intake.take(ingress, frames, tables.narrow, tables.wide);
-        let mut all_allowed = run.all_allowed;
-        deferred.clear();
-        let count = frames.len().min(verdicts.len()).min(BURST_FRAMES_MAX);
-        let slots = intake.slots.iter().enumerate();
-        for ((verdict, frame), (at, slot)) in verdicts.iter_mut().zip(frames).zip(slots) {
+        let places = verdicts[start..].iter_mut().zip(&frames[start..]).zip(&intake.slots[start..]);
+        for (at, ((verdict, frame), slot)) in places.enumerate() {
+            let at = start + at;
             let look = match slot.sort {
                 Sort::Narrow => burst.look(tables.narrow, &slot.narrow(), slot, &plain[0]),
                 Sort::Wide => burst.look(tables.wide, &slot.wide(), slot, &plain[1]),
@@ -228,8 +235,10 @@ impl Pipeline {
                 }
             }
         }
-        if !deferred.is_empty() {
-            burst.prepare(&tables, &intake.slots, deferred.list());
+        let deferrals = deferred.list().len();
+        if deferrals > 0 {
+            burst.prepare(&tables, &intake.slots, deferred, verdicts);
+            all_allowed &= deferred.list().len() == deferrals;
             for deferral in deferred.list() {
                 let at = usize::from(deferral.at);
                 let (slot, reading) = (&intake.slots[at], intake.reading(at));

@@ -30,6 +30,9 @@ where
     removals: u64,
 }
 
+/// No line: where a conversation lies of which the tags say that it has none.
+const NOWHERE: usize = usize::MAX;
+
 /// What the line looked at first says of a conversation.
 pub(crate) enum Place<'a, K> {
     /// It lies here.
@@ -109,7 +112,8 @@ where
     }
 
     /// The line where the conversation with this hash lies, if it is there: of those within a window of their home all but one in
-    /// 256. Any line, if it isn't. Without `dense`, which is [`Table::is_dense`] asked once a burst, the home itself.
+    /// 256. Any line or [`NOWHERE`], if it isn't. Without `dense` the home itself; with it, which is [`Table::is_dense`] asked once
+    /// a burst, the tags are asked.
     #[inline(always)]
     pub fn likely(&self, hash: u64, dense: bool) -> usize {
         let home = self.home(hash);
@@ -117,7 +121,16 @@ where
             return home;
         }
         let same = self.tags.lanes(home, tag(hash));
-        self.tags.behind(home, if same.is_any() { same.first() } else { 0 })
+        if same.is_any() {
+            return self.tags.behind(home, same.first());
+        }
+        if self.tags.lanes(home, 0).is_any() { NOWHERE } else { home }
+    }
+
+    /// Fetches the line that a conversation with this hash would likely get.
+    #[inline(always)]
+    pub fn prefetch_home(&self, hash: u64) {
+        self.prefetch(self.home(hash));
     }
 
     /// Fetches a line.
@@ -148,7 +161,8 @@ where
             },
             // An empty line is likely only if it is the home, where a lookup ends.
             Some(entry) if entry.state == State::EMPTY => Place::Nowhere,
-            _ => self.elsewhere(*key),
+            None => Place::Nowhere,
+            Some(_) => self.elsewhere(*key),
         }
     }
 

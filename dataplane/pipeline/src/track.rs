@@ -11,7 +11,7 @@ use loadlock_packet::{
 
 use crate::clock::Moment;
 use crate::decide::{Adoption, Judgement, judge_first};
-use crate::deferred::{Begun, Tables};
+use crate::deferred::{Hashes, Tables};
 use crate::denied::{DeniedId, DeniedReports};
 use crate::entry::{Entry, Flags, Plain, State, TableKey, Tick};
 use crate::fragments::Fragments;
@@ -36,7 +36,8 @@ pub(crate) struct Burst<'a, S> {
     pub in_grace: bool,
     pub grace_ns: u64,
     pub roll_call: u8,
-    pub begun: Begun,
+    /// The conversations that this burst began.
+    pub begun: Hashes,
     /// Conversations that may still be judged again in this burst; others keep their verdict.
     pub judge_again_left: usize,
     pub events: &'a mut S,
