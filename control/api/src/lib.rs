@@ -26,6 +26,7 @@ mod binding;
 mod client;
 mod error;
 mod event;
+mod event_filter;
 mod explanation;
 mod learning;
 mod listing;
@@ -44,6 +45,7 @@ pub use binding::{Binding, BindingRenewal, BindingRenewed};
 pub use client::{Client, ClientError, EventStream};
 pub use error::{ErrorBody, ErrorCode};
 pub use event::{EventKind, EventLine, Lost, LostTag, StreamItem};
+pub use event_filter::EventFilter;
 pub use explanation::{Explanation, ExplanationKind, ExplanationQuery};
 pub use learning::{
     AnswerBody, Answered, DeviceReadiness, GivenAnswer, LearningAnswer, LearningRequest, Question,

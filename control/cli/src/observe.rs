@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use loadlock_api::{
-    ClientError, EventKind, EventLine, EventStream, LIMIT_MAX, StreamItem, printable, thousands,
+    ClientError, EventFilter, EventKind, EventLine, EventStream, LIMIT_MAX, StreamItem, printable,
+    thousands,
 };
 
 use crate::exit;
@@ -52,9 +53,12 @@ impl Arguments {
     pub fn run(&self) -> Result<u8, Failure> {
         let client = self.reach.connect()?;
         if self.follow {
-            return self.run_following(client.events(&self.kind)?);
+            return self.run_following(client.events(&EventFilter::of_kinds(&self.kind))?);
         }
-        let events = client.recent_events(&self.kind, self.count.unwrap_or(COUNT_DEFAULT))?;
+        let events = client.recent_events(
+            &EventFilter::of_kinds(&self.kind),
+            self.count.unwrap_or(COUNT_DEFAULT),
+        )?;
         let zone = LocalTime::here();
         for event in &events.items {
             self.show(&StreamItem::Event(Box::new(event.clone())), &zone)?;

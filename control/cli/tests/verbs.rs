@@ -242,7 +242,7 @@ fn observe_shows_the_latest_events() {
         served.backend.send(event(number, EventKind::ALL[number as usize % 3]));
     }
     let client = served.client();
-    while client.recent_events(&[], 1).unwrap().total < 30 {
+    while client.recent_events(&EventFilter::default(), 1).unwrap().total < 30 {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
     assert_eq!(

@@ -22,7 +22,8 @@ pub use error::ClientError;
 pub use stream::EventStream;
 
 use crate::binding::{Binding, BindingRenewal, BindingRenewed};
-use crate::event::{EventKind, EventLine};
+use crate::event::EventLine;
+use crate::event_filter::EventFilter;
 use crate::explanation::{Explanation, ExplanationQuery};
 use crate::listing::{FlowQuery, Listing, RuleQuery};
 use crate::policy::{Mode, ModeChange, ModeChanged, Rule};
@@ -150,25 +151,25 @@ impl Client {
         self.ask(Method::GET, "/v1/drops", None)
     }
 
-    /// `GET /v1/events/recent`: the newest `limit` events that control kept, oldest first; no `kinds` means all.
+    /// `GET /v1/events/recent`: the newest `limit` events that control kept, oldest first.
     ///
     /// # Errors
     /// [`ClientError`].
     pub fn recent_events(
         &self,
-        kinds: &[EventKind],
+        filter: &EventFilter,
         limit: u32,
     ) -> Result<Listing<EventLine>, ClientError> {
-        let path = format!("/v1/events/recent?limit={limit}{}", kind_parameters(kinds));
+        let path = format!("/v1/events/recent?limit={limit}{}", filter_parameters(filter));
         self.ask(Method::GET, &path, None)
     }
 
-    /// `GET /v1/events`: every event from now on; no `kinds` means all.
+    /// `GET /v1/events`: every event from now on that fits.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn events(&self, kinds: &[EventKind]) -> Result<EventStream<'_>, ClientError> {
-        EventStream::open(self, kinds)
+    pub fn events(&self, filter: &EventFilter) -> Result<EventStream<'_>, ClientError> {
+        EventStream::open(self, filter)
     }
 
     /// Sends a request and reads the whole answer.
@@ -260,8 +261,9 @@ fn of_segment(what: &str, query: &RuleQuery) -> String {
     path
 }
 
-fn kind_parameters(kinds: &[EventKind]) -> String {
-    kinds.iter().map(|kind| format!("&kind={kind}")).collect()
+fn filter_parameters(filter: &EventFilter) -> String {
+    let parameters = filter.parameters().into_iter();
+    parameters.map(|(name, value)| format!("&{name}={}", percent_encoded(&value))).collect()
 }
 
 /// Everything but RFC 3986's unreserved characters as `%20`.

@@ -5,8 +5,9 @@ use hyper::Request;
 use hyper::body::{Bytes, Incoming};
 use tokio::time::timeout;
 
-use super::{Client, ClientError, kind_parameters};
-use crate::event::{EventKind, StreamItem};
+use super::{Client, ClientError, filter_parameters};
+use crate::event::StreamItem;
+use crate::event_filter::EventFilter;
 use crate::server::STREAM_SIGN_OF_LIFE;
 
 const ENDPOINT: &str = "GET /v1/events";
@@ -32,8 +33,8 @@ pub struct EventStream<'client> {
 }
 
 impl<'client> EventStream<'client> {
-    pub(super) fn open(client: &'client Client, kinds: &[EventKind]) -> Result<Self, ClientError> {
-        let parameters = kind_parameters(kinds);
+    pub(super) fn open(client: &'client Client, filter: &EventFilter) -> Result<Self, ClientError> {
+        let parameters = filter_parameters(filter);
         let mut stream = Self {
             client,
             path: format!("/v1/events?{}", parameters.trim_start_matches('&')),

@@ -24,7 +24,15 @@ use crate::versions::{
 
 const LIMIT: Parameter = ("limit", "most items, 1 to 100000; 1000 if absent");
 const SEGMENT: Parameter = ("segment", "only this segment's");
-const KIND: Parameter = ("kind", "only events of these kinds, divided by commas, or given again");
+/// What both ways to events take.
+const EVENTS: [Parameter; 5] = [
+    ("kind", "only events of these kinds, divided by commas, or given again"),
+    ("segment", "only this segment's; may be given again"),
+    ("address", "only conversations with this IP or MAC address"),
+    ("reason", "only denials for these reasons, divided by commas, or given again"),
+    ("verdict", "only events with these verdicts, divided by commas, or given again"),
+];
+const RECENT: [Parameter; 6] = [EVENTS[0], EVENTS[1], EVENTS[2], EVENTS[3], EVENTS[4], LIMIT];
 /// JSON escapes make a text longer.
 const POLICY_BODY_BYTES_MAX: usize = POLICY_BYTES_MAX * 2;
 const _: () = assert!(POLICY_BODY_BYTES_MAX > BODY_BYTES_MAX);
@@ -70,10 +78,10 @@ pub(super) fn all() -> Vec<Endpoint> {
             "Every event from now on, or from behind Last-Event-ID",
             routes::events,
         )
-        .query(&[KIND])
+        .query(&EVENTS)
         .streams::<StreamItem>(),
         get("/v1/events/recent", Viewer, "The newest events, oldest first", routes::recent)
-            .query(&[KIND, LIMIT])
+            .query(&RECENT)
             .lists::<EventLine>(),
     ];
     all.extend(of_policy());

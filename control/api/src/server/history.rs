@@ -11,7 +11,8 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
-use crate::event::{EventKind, EventLine};
+use crate::event::EventLine;
+use crate::event_filter::EventFilter;
 use crate::listing::Listing;
 
 /// Most events looked at while the lock is held.
@@ -102,7 +103,7 @@ impl History {
 
     /// Reads some of what is at `position` or later, and moves `position` behind it. `None` when there is nothing, and
     /// never will be. An empty result means: wait for news, unless `position` has moved.
-    pub(super) fn read(&self, position: &mut u64, kinds: &[EventKind]) -> Option<Vec<Read>> {
+    pub(super) fn read(&self, position: &mut u64, filter: &EventFilter) -> Option<Vec<Read>> {
         let kept = self.lock();
         if kept.is_closed && *position >= kept.next {
             return None;
@@ -113,7 +114,7 @@ impl History {
             if *number > *position {
                 read.push(Read::Lost(number - *position, number - 1));
             }
-            if is_wanted(event, kinds) {
+            if filter.fits(event) {
                 read.push(Read::Event(*number, event.clone()));
             }
             *position = number + 1;
@@ -127,9 +128,9 @@ impl History {
     }
 
     /// The newest `limit` events kept, oldest first.
-    pub(super) fn recent(&self, kinds: &[EventKind], limit: u32) -> Listing<EventLine> {
+    pub(super) fn recent(&self, filter: &EventFilter, limit: u32) -> Listing<EventLine> {
         let kept: Vec<_> = self.lock().events.iter().map(|(_, event)| event.clone()).collect();
-        let wanted = kept.iter().rev().filter(|event| is_wanted(event, kinds));
+        let wanted = kept.iter().rev().filter(|event| filter.fits(event));
         let mut listing = Listing::take(wanted, limit);
         listing.items.reverse();
         Listing {
@@ -145,13 +146,10 @@ impl History {
     }
 }
 
-fn is_wanted(event: &EventLine, kinds: &[EventKind]) -> bool {
-    kinds.is_empty() || kinds.contains(&event.kind)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::EventKind;
     use crate::time::Time;
     use crate::traffic::{Side, Verdict};
 
@@ -185,7 +183,7 @@ mod tests {
         position: &mut u64,
         kinds: &[EventKind],
     ) -> Vec<Result<u64, (u64, u64)>> {
-        let read = history.read(position, kinds).unwrap();
+        let read = history.read(position, &EventFilter::of_kinds(kinds)).unwrap();
         let of = |read| match read {
             Read::Event(number, _) => Ok(number),
             Read::Lost(count, newest) => Err((count, newest)),

@@ -2,12 +2,19 @@
 
 use std::str::FromStr;
 
+use loadlock_exchange::DropReason;
+
 use super::endpoint::Parameter;
 use super::refusal::Refusal;
 use crate::error::ErrorCode;
 use crate::event::EventKind;
+use crate::event_filter::EventFilter;
 use crate::explanation::ExplanationKind;
 use crate::listing::{LIMIT_DEFAULT, LIMIT_MAX};
+use crate::traffic::Verdict;
+
+/// Lists: more values, more results.
+const REPEATABLE: [&str; 4] = ["kind", "segment", "reason", "verdict"];
 
 /// The decoded parameters of a request.
 #[derive(Clone, Default)]
@@ -18,7 +25,7 @@ fn invalid(message: String) -> Refusal {
 }
 
 impl Parameters {
-    /// Takes the pairs if they are all among `allowed` and none but `kind` comes twice.
+    /// Takes the pairs if they are all among `allowed` and none but [`REPEATABLE`] ones come twice.
     pub(super) fn new(
         pairs: Vec<(String, String)>,
         allowed: &[Parameter],
@@ -30,7 +37,9 @@ impl Parameters {
                 let message = format!("there is no parameter \"{name}\" here, allowed: {list}");
                 return Err(invalid(message).allowing(allowed));
             }
-            if name != "kind" && pairs[..at].iter().any(|(earlier, _)| earlier == name) {
+            if !REPEATABLE.contains(&name.as_str())
+                && pairs[..at].iter().any(|(earlier, _)| earlier == name)
+            {
                 return Err(invalid(format!("the parameter {name} comes twice, allowed is once")));
             }
         }
@@ -73,18 +82,47 @@ impl Parameters {
         })
     }
 
+    /// Which events are wanted; all if nothing is said.
+    pub(super) fn event_filter(&self) -> Result<EventFilter, Refusal> {
+        let reasons: Vec<&str> = DropReason::ALL.iter().map(|reason| reason.name()).collect();
+        let segments = self.0.iter().filter(|(name, _)| name == "segment");
+        Ok(EventFilter {
+            kinds: self.words(
+                "kind",
+                EventKind::from_name,
+                &EventKind::ALL.map(EventKind::name),
+            )?,
+            segments: segments.map(|(_, segment)| segment.clone()).collect(),
+            address: self.parsed("address")?,
+            reasons: self.words("reason", reason, &reasons)?,
+            verdicts: self.words(
+                "verdict",
+                Verdict::from_name,
+                &Verdict::ALL.map(Verdict::name),
+            )?,
+        })
+    }
+
     /// `kind=denied&kind=ended` and `kind=denied,ended` alike; empty means all.
-    pub(super) fn kinds(&self) -> Result<Vec<EventKind>, Refusal> {
-        let values = self.0.iter().filter(|(name, _)| name == "kind");
+    fn words<T>(
+        &self,
+        name: &str,
+        read: impl Fn(&str) -> Option<T>,
+        allowed: &[&str],
+    ) -> Result<Vec<T>, Refusal> {
+        let values = self.0.iter().filter(|(found, _)| found == name);
         let words = values.flat_map(|(_, value)| value.split(','));
-        let kind = |word: &str| {
-            EventKind::from_name(word).ok_or_else(|| {
-                let names = EventKind::ALL.map(EventKind::name);
-                let message =
-                    format!("kind: \"{word}\" isn't allowed, allowed are {}", names.join(", "));
-                invalid(message).allowing(names)
+        let one = |word: &str| {
+            read(word).ok_or_else(|| {
+                let list = allowed.join(", ");
+                invalid(format!("{name}: \"{word}\" isn't allowed, allowed are {list}"))
+                    .allowing(allowed)
             })
         };
-        words.map(kind).collect()
+        words.map(one).collect()
     }
+}
+
+fn reason(name: &str) -> Option<DropReason> {
+    DropReason::ALL.iter().copied().find(|reason| reason.name() == name)
 }

@@ -184,7 +184,7 @@ pub(super) async fn recent(
     State(shared): State<Shared>,
     parameters: Parameters,
 ) -> Result<Response, Refusal> {
-    let listing = shared.history.recent(&parameters.kinds()?, parameters.limit()?);
+    let listing = shared.history.recent(&parameters.event_filter()?, parameters.limit()?);
     Ok(json(crate::to_json(&listing)?))
 }
 
@@ -194,7 +194,7 @@ pub(super) async fn events(
     headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, Refusal> {
-    let kinds = parameters.kinds()?;
+    let filter = parameters.event_filter()?;
     let permit = shared.streams.clone().try_acquire_owned().map_err(|_| {
         let message = format!("{STREAMS_MAX} event streams are open, as many as there may be");
         Refusal::new(
@@ -205,7 +205,7 @@ pub(super) async fn events(
     })?;
     peer.is_streaming();
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    Ok(stream::response(&shared, kinds, last, permit).into_response())
+    Ok(stream::response(&shared, filter, last, permit).into_response())
 }
 
 fn json(text: String) -> Response {

@@ -12,14 +12,15 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use super::STREAM_SIGN_OF_LIFE;
 use super::history::{History, Read};
 use super::routes::Shared;
-use crate::event::{EventKind, Lost};
+use crate::event::Lost;
+use crate::event_filter::EventFilter;
 
 /// Where a stream is.
 struct Reader {
     history: Arc<History>,
     news: watch::Receiver<()>,
     stopping: watch::Receiver<bool>,
-    kinds: Vec<EventKind>,
+    filter: EventFilter,
     position: u64,
     ready: VecDeque<Event>,
     _permit: OwnedSemaphorePermit,
@@ -28,7 +29,7 @@ struct Reader {
 /// A stream from now on, or from behind the event with the id `last`.
 pub(super) fn response(
     shared: &Shared,
-    kinds: Vec<EventKind>,
+    filter: EventFilter,
     last: Option<&str>,
     permit: OwnedSemaphorePermit,
 ) -> impl IntoResponse {
@@ -47,7 +48,7 @@ pub(super) fn response(
         }
     };
     let (news, stopping) = (history.news(), shared.stopping.clone());
-    let reader = Reader { history, news, stopping, kinds, position, ready, _permit: permit };
+    let reader = Reader { history, news, stopping, filter, position, ready, _permit: permit };
     let alive = KeepAlive::new().interval(STREAM_SIGN_OF_LIFE).text("alive");
     Sse::new(unfold(reader, next_event)).keep_alive(alive)
 }
@@ -64,7 +65,7 @@ async fn next_event(mut reader: Reader) -> Option<(Result<Event, Infallible>, Re
         // Before reading: what comes after the read then is news.
         reader.news.mark_unchanged();
         let before = reader.position;
-        for read in reader.history.read(&mut reader.position, &reader.kinds)? {
+        for read in reader.history.read(&mut reader.position, &reader.filter)? {
             let event = match read {
                 Read::Event(number, line) => {
                     let event = Event::default().id(id(&reader.history, number + 1));
