@@ -208,7 +208,11 @@ mod tests {
                 pid: Some(7),
                 starts: 1,
                 heartbeat_age_ms: Some(20),
-                memory: MemoryStatus { exchange_path: "/dev/shm/x".to_owned(), exchange_bytes: 1 },
+                memory: MemoryStatus {
+                    exchange_path: "/dev/shm/x".to_owned(),
+                    exchange_bytes: 1,
+                    ..MemoryStatus::default()
+                },
             },
             segments: vec![SegmentStatus {
                 name: "fab".to_owned(),

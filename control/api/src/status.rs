@@ -157,12 +157,16 @@ pub struct DataplaneStatus {
 }
 
 /// Shared memory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MemoryStatus {
     /// File behind the exchange.
     pub exchange_path: String,
     /// Its size, 0 while control isn't attached.
     pub exchange_bytes: u64,
+    /// Most rules that a policy can have.
+    pub rule_capacity: u64,
+    /// Room for one compiled policy of so many rules, in the exchange; there are several.
+    pub policy_bytes: u64,
 }
 
 /// One segment.
@@ -232,12 +236,26 @@ pub struct WorkerStatus {
     pub flow_capacity_narrow: u64,
     /// Room for IPv6 and non-IP conversations.
     pub flow_capacity_wide: u64,
+    /// Conversations begun since the worker's start.
+    pub flows_started: u64,
+    /// Conversations over since the worker's start.
+    pub flows_ended: u64,
     /// Packets judged without an entry because the table was full.
     pub flows_refused: u64,
+    /// Bytes of its flow tables, all taken at start.
+    pub table_bytes: u64,
+    /// Of these, bytes on reserved hugepages; elsewhere forwarding is slower.
+    pub table_huge_bytes: u64,
     /// Events that the ring took.
     pub events_sent: u64,
     /// Events that the ring refused; conversations among them are reported again.
     pub events_refused: u64,
+    /// Denied packets that were counted without an event of their own: their like was reported within the interval.
+    pub denied_unreported: u64,
+    /// Negotiated ports (FTP, DCE/RPC, TFTP) that were opened.
+    pub negotiated_opened: u64,
+    /// Segments that may have negotiated a port and weren't read: split, damaged, or out of order.
+    pub negotiated_unread: u64,
     /// Polls that brought frames.
     pub bursts: u64,
     /// Polls that brought none.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use loadlock_api::{
-    Mode, PortStatus, SegmentStatus, Side, Status, WorkerStatus, printable, thousands,
+    MemoryStatus, Mode, PortStatus, SegmentStatus, Side, Status, WorkerStatus, printable, thousands,
 };
 
 use crate::exit;
@@ -188,7 +188,13 @@ fn processes(status: &Status) -> String {
         counted(control.events_received, "event", "events")
     );
     let (control, dataplane) = (control_line(status), dataplane_line(status));
-    format!("{control}\nlearning   {learned}\n{dataplane}\n")
+    let MemoryStatus { policy_bytes, rule_capacity, .. } = status.dataplane.memory;
+    let policy = format!(
+        "{} for each compiled policy, of up to {} rules",
+        memory(policy_bytes),
+        thousands(rule_capacity)
+    );
+    format!("{control}\nlearning   {learned}\n{dataplane}\nmemory     {policy}\n")
 }
 
 fn segments(status: &Status) -> String {
@@ -240,6 +246,7 @@ fn workers(workers: &[WorkerStatus]) -> String {
         ("CORE", Align::Right),
         ("FLOWS", Align::Right),
         ("ROOM FOR", Align::Right),
+        ("TABLES", Align::Right),
         ("EVENTS", Align::Right),
         ("REFUSED", Align::Right),
         ("LATENCY P50", Align::Right),
@@ -253,6 +260,7 @@ fn workers(workers: &[WorkerStatus]) -> String {
             worker.core.to_string(),
             thousands(worker.flows_narrow + worker.flows_wide),
             thousands(worker.flow_capacity_narrow + worker.flow_capacity_wide),
+            memory(worker.table_bytes),
             thousands(worker.events_sent),
             thousands(worker.events_refused),
             latency(worker.latency_p50_ns),

@@ -93,13 +93,14 @@ all well, 2026-05-04T12:03:11+00:00 (Loadlock 0.1.0)
 control    attached, up 3 d 4 h, policy version 37, generation 41
 learning   1,204 keys with evidence from 88,412,907 events
 dataplane  running, pid 4711, 1 start, heard 12 ms ago, exchange 256 MiB
+memory     7 MiB for each compiled policy, of up to 100,000 rules
 
 SEGMENT  MODE     RULES  PORT      LINK            RECEIVED      FORWARDED  DROPPED  WOULD DENY
 fab      enforce    128  a: fab-a  10 Gbit/s  1,234,567,890  1,234,567,323      567           0
                          b: fab-b  10 Gbit/s    987,654,321    987,653,087    1,234           0
 
-WORKER  CORE  FLOWS   ROOM FOR      EVENTS  REFUSED  LATENCY P50      P99    P99.9     MAX
-     0     2  1,242  1,310,720  88,412,907        0      1.84 µs  5.12 µs  11.3 µs  184 µs
+WORKER  CORE  FLOWS   ROOM FOR   TABLES      EVENTS  REFUSED  LATENCY P50      P99    P99.9     MAX
+     0     2  1,242  1,310,720  136 MiB  88,412,907        0      1.84 µs  5.12 µs  11.3 µs  184 µs
 "
     );
 }

@@ -90,14 +90,20 @@ impl Core {
     }
 
     fn dataplane_status(&self, now_ns: u64) -> DataplaneStatus {
-        let exchange_path = self.settings.exchange.path.display().to_string();
+        let rule_capacity = self.settings.dimensions().rule_capacity;
+        let memory = MemoryStatus {
+            exchange_path: self.settings.exchange.path.display().to_string(),
+            exchange_bytes: self.exchange.as_ref().map_or(0, |exchange| exchange.bytes() as u64),
+            rule_capacity: rule_capacity as u64,
+            policy_bytes: loadlock_exchange::slot_bytes(rule_capacity) as u64,
+        };
         let Some(exchange) = &self.exchange else {
             return DataplaneStatus {
                 state: DataplaneState::Stopped,
                 pid: None,
                 starts: 0,
                 heartbeat_age_ms: None,
-                memory: MemoryStatus { exchange_path, exchange_bytes: 0 },
+                memory,
             };
         };
         let report = exchange.dataplane();
@@ -106,7 +112,7 @@ impl Core {
             pid: (report.pid != 0).then_some(report.pid),
             starts: report.starts,
             heartbeat_age_ms: age_ms(now_ns, report.heartbeat_ns),
-            memory: MemoryStatus { exchange_path, exchange_bytes: exchange.bytes() as u64 },
+            memory,
         }
     }
 
@@ -229,9 +235,16 @@ fn worker_status(
         flows_wide: value(WorkerCounter::FlowsWide),
         flow_capacity_narrow: u64::from(settings.flows.narrow_capacity),
         flow_capacity_wide: u64::from(settings.flows.wide_capacity),
+        flows_started: value(WorkerCounter::FlowsStarted),
+        flows_ended: value(WorkerCounter::FlowsEnded),
         flows_refused: value(WorkerCounter::FlowsRefused),
+        table_bytes: value(WorkerCounter::TableBytes),
+        table_huge_bytes: value(WorkerCounter::TableHugeBytes),
         events_sent: value(WorkerCounter::EventsSent),
         events_refused: value(WorkerCounter::EventsRefused),
+        denied_unreported: value(WorkerCounter::DeniedUnreported),
+        negotiated_opened: value(WorkerCounter::NegotiatedOpened),
+        negotiated_unread: value(WorkerCounter::NegotiatedUnread),
         bursts: value(WorkerCounter::Bursts),
         empty_polls: value(WorkerCounter::EmptyPolls),
         latency_p50_ns: quantile(0.5),

@@ -95,6 +95,10 @@ pub enum WorkerCounter {
     Generation,
     /// Time of the last poll, ns since 1970.
     HeartbeatNs,
+    /// Bytes of its flow tables, all taken at start.
+    TableBytes,
+    /// Of these, bytes on reserved hugepages.
+    TableHugeBytes,
 }
 
 /// Words of a worker's block.

@@ -13,12 +13,12 @@ use std::fmt;
 use crate::allowlist::RULES_MAX;
 use crate::counters::{LatencyBlock, PortBlock, WorkerBlock};
 use crate::ring::{Cursor, Record};
-use crate::snapshot::slot_words;
+use crate::snapshot::slot_bytes;
 use crate::swap::{SLOTS, Word};
 
 /// Version of the layout. A change of anything in the region, down to the meaning of a word
 /// and to the hash of keys, is a new version.
-pub const LAYOUT_VERSION: u64 = 4;
+pub const LAYOUT_VERSION: u64 = 5;
 /// "LLEXCHNG".
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"LLEXCHNG");
 
@@ -134,7 +134,7 @@ impl Layout {
         if rule_capacity > RULES_MAX as usize {
             return None;
         }
-        let slot_bytes = (slot_words(rule_capacity) * 8).next_multiple_of(PAGE_BYTES);
+        let slot_bytes = slot_bytes(rule_capacity).next_multiple_of(PAGE_BYTES);
         let total_bytes =
             slots.checked_add(SLOTS * slot_bytes)?.checked_next_multiple_of(HUGE_PAGE_BYTES)?;
         Some(Self {

@@ -65,7 +65,7 @@ pub use reason::{DropReason, REASONS_MAX};
 pub use ring::{Consumer, Cursor, Producer, RECORD_WORDS, Record, RingFull, RingMemory};
 pub use snapshot::{
     Infrastructure, Midstream, Mode, Policy, PolicyImage, PolicyView, SegmentPolicy, SnapshotError,
-    verify,
+    slot_bytes, verify,
 };
 pub use swap::{Generation, InForce, SlotInUse, SwapMemory, SwapReader, SwapWriter, Word};
 pub use sync::Shared;

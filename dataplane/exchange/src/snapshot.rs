@@ -187,6 +187,12 @@ impl fmt::Display for SnapshotError {
 
 impl std::error::Error for SnapshotError {}
 
+/// Bytes of a compiled policy of `rule_capacity` rules, bindings included.
+#[must_use]
+pub fn slot_bytes(rule_capacity: usize) -> usize {
+    slot_words(rule_capacity) * size_of::<u64>()
+}
+
 /// A compiled policy, ready to be written into a slot or to judge a replay.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PolicyImage {

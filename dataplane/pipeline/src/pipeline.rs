@@ -330,5 +330,9 @@ impl Pipeline {
         values[WorkerCounter::DeniedUnreported as usize] = counts.denied_unreported;
         values[WorkerCounter::NegotiatedOpened as usize] = counts.negotiated_opened;
         values[WorkerCounter::NegotiatedUnread as usize] = counts.negotiated_unread;
+        values[WorkerCounter::TableBytes as usize] =
+            (self.narrow.bytes() + self.wide.bytes()) as u64;
+        values[WorkerCounter::TableHugeBytes as usize] =
+            (self.narrow.huge_bytes() + self.wide.huge_bytes()) as u64;
     }
 }

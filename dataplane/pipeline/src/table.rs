@@ -83,6 +83,15 @@ where
         self.lines.backing()
     }
 
+    /// Of [`Table::bytes`], those on reserved hugepages.
+    pub fn huge_bytes(&self) -> usize {
+        let lines = match self.lines.backing() {
+            Backing::HugePages => size_of_val(&*self.lines),
+            Backing::OrdinaryPages => 0,
+        };
+        lines + self.tags.huge_bytes()
+    }
+
     #[inline(always)]
     pub fn hash(&self, key: &K) -> u64 {
         key.hash(self.seed)

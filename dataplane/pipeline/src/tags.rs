@@ -7,7 +7,7 @@ use std::io;
 
 use loadlock_exchange::prefetch;
 
-use crate::storage::{Storage, Zeroed};
+use crate::storage::{Backing, Storage, Zeroed};
 
 /// Lines compared at once.
 pub(crate) const WINDOW: usize = 16;
@@ -91,6 +91,14 @@ impl Tags {
 
     pub fn bytes(&self) -> usize {
         size_of_val(&*self.bytes)
+    }
+
+    /// Of [`Tags::bytes`], those on reserved hugepages.
+    pub fn huge_bytes(&self) -> usize {
+        match self.bytes.backing() {
+            Backing::HugePages => self.bytes(),
+            Backing::OrdinaryPages => 0,
+        }
     }
 
     /// Fetches a window's tags.

@@ -329,6 +329,8 @@ pub fn status() -> Status {
             memory: MemoryStatus {
                 exchange_path: "/dev/hugepages/loadlock".to_owned(),
                 exchange_bytes: 268_435_456,
+                rule_capacity: 100_000,
+                policy_bytes: 6_800_384,
             },
         },
         segments: vec![SegmentStatus {
@@ -347,6 +349,10 @@ pub fn status() -> Status {
             flows_wide: 38,
             flow_capacity_narrow: 1_048_576,
             flow_capacity_wide: 262_144,
+            flows_started: 90_112,
+            flows_ended: 88_870,
+            table_bytes: 141_557_824,
+            table_huge_bytes: 141_557_824,
             events_sent: 88_412_907,
             bursts: 402_113_000,
             empty_polls: 9_402_113_000,
