@@ -297,6 +297,9 @@ fn malformed_reasons() -> BTreeSet<&'static str> {
         DropReason::NotOpened,
         DropReason::WrongDirection,
         DropReason::TransmitRefused,
+        DropReason::SegmentClosed,
+        DropReason::FlowTableFull,
+        DropReason::EventRingFull,
     ];
     let form = DropReason::ALL.iter().filter(|reason| !others.contains(reason));
     form.map(|reason| reason.name()).collect()

@@ -77,6 +77,9 @@ fn malformed_reasons() -> BTreeSet<&'static str> {
         DropReason::NotOpened,
         DropReason::WrongDirection,
         DropReason::IcmpErrorUnrelated,
+        DropReason::SegmentClosed,
+        DropReason::FlowTableFull,
+        DropReason::EventRingFull,
     ];
     let form = DropReason::ALL.iter().filter(|reason| !judged.contains(reason));
     form.map(|reason| reason.name()).collect()

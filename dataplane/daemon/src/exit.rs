@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use loadlock_dpdk::{
     EalError, Errno, FindPortError, LaunchError, MempoolError, PortError, WorkerExit, WorkerOutcome,
 };
 use loadlock_exchange::RegionError;
-use loadlock_settings::{MachineError, SettingsErrors};
+use loadlock_settings::{CoreId, MachineError, SettingsErrors};
 
 /// The exit codes, as `--help` shows them.
 pub const EXIT_CODES: &str = "Exit codes:
@@ -17,7 +18,8 @@ pub const EXIT_CODES: &str = "Exit codes:
   4  DPDK couldn't start: cores, hugepages, memory
   5  a port couldn't be opened or started
   6  the exchange couldn't be made or opened
-  7  a worker died";
+  7  a worker died
+  8  a worker hung";
 
 /// Why the process ends.
 #[derive(Debug)]
@@ -75,6 +77,17 @@ pub enum Failure {
     Launch(LaunchError),
     /// Signals can't be received.
     Signals(ctrlc::Error),
+    /// A worker that doesn't poll any more.
+    Hung {
+        /// Which.
+        worker: usize,
+        /// Its CPU.
+        core: CoreId,
+        /// For how long.
+        silent: Duration,
+        /// How long it may be.
+        allowed: Duration,
+    },
     /// Workers that ended by a panic.
     Workers(Vec<WorkerExit>),
 }
@@ -97,6 +110,7 @@ impl Failure {
             | Self::NoCaptureTime => 5,
             Self::Exchange(_) => 6,
             Self::Workers(_) => 7,
+            Self::Hung { .. } => 8,
         }
     }
 }
@@ -135,6 +149,13 @@ impl fmt::Display for Failure {
             Self::Signals(error) => {
                 write!(f, "signals can't be received: {error}; start it from another supervisor")
             }
+            Self::Hung { worker, core, silent, allowed } => write!(
+                f,
+                "worker {worker} on core {core} hasn't polled for {} ms, allowed are {} (dataplane.watchdog_ms); this process ends to \
+                 be started again. Keep the core free of other work; if it is, report this",
+                silent.as_millis(),
+                allowed.as_millis()
+            ),
             Self::Workers(exits) => {
                 for exit in exits {
                     if let WorkerOutcome::Panicked { message } = &exit.outcome {

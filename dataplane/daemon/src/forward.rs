@@ -1,9 +1,9 @@
 //! One burst from verdict to counter.
 
 use loadlock_dpdk::{Burst, MAX_BURST, TxQueue};
-use loadlock_exchange::{Policy, PolicyImage, PortBlock, WorkerExchange};
+use loadlock_exchange::{DropReason, Policy, PolicyImage, PortBlock, WorkerExchange};
 use loadlock_packet::Ingress;
-use loadlock_pipeline::{BURST_FRAMES_MAX, BurstTally, Pipeline, VerdictWord};
+use loadlock_pipeline::{BURST_FRAMES_MAX, BurstTally, Pipeline, Verdict, VerdictWord};
 
 use crate::worker::Tuning;
 
@@ -68,6 +68,23 @@ impl Forwarder {
             self.burst.divert(&mut self.denied, |index, _| verdicts[index].forwards());
             self.denied.free_all();
         }
+    }
+
+    /// Takes every frame of the burst as it is.
+    #[cold]
+    pub fn pass(&mut self) {
+        let bytes = self.burst.iter().map(|frame| u64::from(frame.frame_bytes())).sum();
+        self.tally.count_unjudged(self.burst.len() as u64, bytes);
+    }
+
+    /// Drops every frame of the burst.
+    #[cold]
+    pub fn refuse(&mut self) {
+        let closed = Verdict::Deny(DropReason::SegmentClosed).into();
+        for frame in self.burst.iter() {
+            self.tally.count(closed, frame.frame_bytes());
+        }
+        self.burst.free_all();
     }
 
     /// Transmits the rest, trying again `retries` times; what the queue doesn't take then is dropped and counted.

@@ -1,42 +1,105 @@
-//! What the main thread does while the workers work: heartbeat, port states, watching for their end.
+//! What the main thread does while the workers work: heartbeat, port states, failures, watching for their end.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::Instant;
 
 use loadlock_dpdk::{Port, PortStats, Workers};
-use loadlock_exchange::DataplaneExchange;
-use loadlock_settings::Settings;
+use loadlock_exchange::{DataplaneExchange, PortState};
+use loadlock_settings::{PortIndex, Settings};
 
 use crate::clock::WallClock;
 use crate::exit::Failure;
+use crate::failures::Failures;
+use crate::overrides::{OverrideBoard, Overrides};
 use crate::ports::state;
+use crate::watchdog::{Change, EVERY, Watchdog};
 
-const EVERY: Duration = Duration::from_millis(100);
+/// Port states are read and the heartbeat is written once in so many rounds: ten times a second.
+const ROUNDS: u32 = 10;
 
-/// Returns when `stop` is set or a worker has ended.
-pub fn watch(
-    settings: &Settings,
-    exchange: &DataplaneExchange,
-    ports: &[Port],
-    workers: &Workers,
-    clock: WallClock,
-    stop: &AtomicBool,
-) -> Result<(), Failure> {
-    let mut at_start: Vec<PortStats> = Vec::with_capacity(ports.len());
-    for (port, configured) in ports.iter().zip(&settings.ports) {
-        let name = configured.name.to_string();
-        at_start.push(port.stats().map_err(|source| Failure::PortState { port: name, source })?);
+/// What is looked at.
+pub struct Watch<'a> {
+    pub settings: &'a Settings,
+    pub exchange: &'a DataplaneExchange,
+    pub ports: &'a [Port],
+    pub clock: WallClock,
+    pub board: Arc<OverrideBoard>,
+    pub failures: Failures,
+}
+
+impl Watch<'_> {
+    /// Returns when `stop` is set or a worker has ended.
+    ///
+    /// # Errors
+    /// [`Failure::Hung`], [`Failure::PortState`]: the workers still run, and the process must end without them.
+    pub fn run(&mut self, workers: &Workers, stop: &AtomicBool) -> Result<(), Failure> {
+        let at_start = self.stats()?;
+        let count = workers.threads().len();
+        let allowed = self.settings.dataplane.watchdog;
+        let mut watchdog = Watchdog::new(count, allowed, Instant::now());
+        let mut round = 0;
+        while !stop.load(Ordering::Relaxed) && (0..count).all(|worker| workers.is_running(worker)) {
+            let beats = (0..count).map(|worker| self.exchange.worker_heartbeat_ns(worker));
+            for (worker, change) in watchdog.look(beats, Instant::now()) {
+                self.changed(worker, change)?;
+            }
+            let now_ns = self.clock.ns(self.clock.cycles());
+            let overrides = self.failures.look(self.exchange, now_ns);
+            let changed = overrides != self.board.now();
+            self.board.set(overrides);
+            if changed || round % ROUNDS == 0 {
+                self.exchange.heartbeat(now_ns, self.clock.hz());
+                self.store_port_states(&at_start, overrides);
+            }
+            round = round.wrapping_add(1);
+            sleep(EVERY);
+        }
+        Ok(())
     }
-    let count = workers.threads().len();
-    while !stop.load(Ordering::Relaxed) && (0..count).all(|worker| workers.is_running(worker)) {
-        exchange.heartbeat(clock.ns(clock.cycles()), clock.hz());
-        for (index, (port, at_start)) in ports.iter().zip(&at_start).enumerate() {
-            if let Some(state) = state(port, at_start) {
-                exchange.set_port_state(index, &state);
+
+    /// What the ports had counted when this process took them over.
+    fn stats(&self) -> Result<Vec<PortStats>, Failure> {
+        let named = self.ports.iter().zip(&self.settings.ports);
+        named
+            .map(|(port, configured)| {
+                let failed =
+                    |source| Failure::PortState { port: configured.name.to_string(), source };
+                port.stats().map_err(failed)
+            })
+            .collect()
+    }
+
+    fn changed(&self, worker: usize, change: Change) -> Result<(), Failure> {
+        let dataplane = &self.settings.dataplane;
+        let core = dataplane.worker_cores[worker];
+        match change {
+            Change::Hangs(silent) => {
+                let failure = Failure::Hung { worker, core, silent, allowed: dataplane.watchdog };
+                if dataplane.restarts_when_hung {
+                    return Err(failure);
+                }
+                eprintln!(
+                    "loadlock-dataplane: worker {worker} on core {core} hasn't polled for {} ms, allowed are {} \
+                     (dataplane.watchdog_ms); its frames are lost, the other workers go on (dataplane.worker_hung)",
+                    silent.as_millis(),
+                    dataplane.watchdog.as_millis()
+                );
+            }
+            Change::Moves => {
+                eprintln!("loadlock-dataplane: worker {worker} on core {core} polls again");
             }
         }
-        sleep(EVERY);
+        Ok(())
     }
-    Ok(())
+
+    fn store_port_states(&self, at_start: &[PortStats], overrides: Overrides) {
+        for (index, (port, at_start)) in self.ports.iter().zip(at_start).enumerate() {
+            if let Some(state) = state(port, at_start) {
+                let handling = overrides.of(self.settings.ingress(PortIndex(index)).segment);
+                self.exchange.set_port_state(index, &PortState { handling, ..state });
+            }
+        }
+    }
 }

@@ -11,11 +11,14 @@
 
 mod clock;
 mod exit;
+mod failures;
 mod forward;
 mod housekeeping;
 mod ordered;
+mod overrides;
 mod ports;
 mod start;
+mod watchdog;
 mod worker;
 
 use std::path::PathBuf;

@@ -114,5 +114,6 @@ pub fn state(port: &Port, at_start: &PortStats) -> Option<PortState> {
         receive_errors: since(stats.ierrors, at_start.ierrors),
         no_buffer: since(stats.rx_nombuf, at_start.rx_nombuf),
         transmit_errors: since(stats.oerrors, at_start.oerrors),
+        ..PortState::default()
     })
 }

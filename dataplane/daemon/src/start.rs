@@ -13,7 +13,9 @@ use loadlock_settings::{Clock, PortIndex, Settings};
 
 use crate::clock::WallClock;
 use crate::exit::Failure;
-use crate::housekeeping::watch;
+use crate::failures::Failures;
+use crate::housekeeping::Watch;
+use crate::overrides::OverrideBoard;
 use crate::ports::{self, Ports};
 use crate::worker::{Lanes, Tuning, Worker};
 
@@ -34,14 +36,20 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         Clock::Tsc => None,
         Clock::Capture => Some(TimestampField::lookup(&eal).ok_or(Failure::NoCaptureTime)?),
     };
+    let board = Arc::new(OverrideBoard::default());
     let mut workers = Vec::new();
     let lanes = queues.into_iter().map(|pairs| lanes(settings, pairs));
     // A negotiated conversation may come to another worker than the one that negotiated it.
     let mut expected = None;
     for (worker, (lanes, exchange)) in lanes.zip(exchange.take_workers()).enumerate() {
-        workers.push(make_worker(settings, worker, lanes, exchange, clock, &mut expected)?);
+        let worker = make_worker(settings, worker, lanes, exchange, clock, &board, &mut expected)?;
+        workers.push(worker);
     }
-    wait_for_policy(&exchange, settings.dataplane.policy_wait, &stop);
+    let mut failures = Failures::new(settings, &exchange);
+    wait_for_policy(&exchange, settings.dataplane.policy_wait, &stop, || {
+        failures.opens(&exchange, clock.ns(clock.cycles()))
+    });
+    board.set(failures.look(&exchange, clock.ns(clock.cycles())));
     let tasks = workers.into_iter().map(|worker| {
         let stop = stop.clone();
         Box::new(move || match order {
@@ -58,7 +66,12 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         settings.exchange.path.display(),
         exchange.bytes() >> 20,
     );
-    watch(settings, &exchange, &ports, &running, clock, &stop)?;
+    let mut watch = Watch { settings, exchange: &exchange, ports: &ports, clock, board, failures };
+    if let Err(failure) = watch.run(&running, &stop) {
+        // A worker that hangs can't be waited for: no destructor may run.
+        eprintln!("loadlock-dataplane: {failure}");
+        std::process::exit(failure.exit_code().into());
+    }
     exchange.set_state(DataplaneState::Stopping);
     stop.store(true, Ordering::Relaxed);
     let exits = running.join();
@@ -115,6 +128,7 @@ fn make_worker(
     lanes: Lanes,
     exchange: WorkerExchange,
     clock: WallClock,
+    board: &Arc<OverrideBoard>,
     expected: &mut Option<Arc<Expected>>,
 ) -> Result<Worker, Failure> {
     let dataplane = &settings.dataplane;
@@ -144,15 +158,20 @@ fn make_worker(
         latency_sample_bursts: dataplane.latency_sample_bursts,
         age_step_entries: dataplane.age_step_entries as usize,
     };
-    Ok(Worker::new(lanes, exchange, pipeline, closed, clock, tuning))
+    Ok(Worker::new(lanes, exchange, pipeline, closed, clock, tuning, board.clone()))
 }
 
 /// Gives control time to publish, so that the first packet is judged by the last approved policy. Without one, the
-/// configured modes hold with an empty allowlist.
-fn wait_for_policy(exchange: &DataplaneExchange, patience: Duration, stop: &AtomicBool) {
+/// configured modes hold with an empty allowlist. Ends at once when a segment is to forward meanwhile.
+fn wait_for_policy(
+    exchange: &DataplaneExchange,
+    patience: Duration,
+    stop: &AtomicBool,
+    mut opens: impl FnMut() -> bool,
+) {
     exchange.set_state(DataplaneState::Waiting);
     let deadline = Instant::now() + patience;
-    while !exchange.has_policy() && !stop.load(Ordering::Relaxed) {
+    while !exchange.has_policy() && !stop.load(Ordering::Relaxed) && !opens() {
         if Instant::now() >= deadline {
             eprintln!(
                 "loadlock-dataplane: no policy after {} s; the configured modes hold, without rules, until control publishes \

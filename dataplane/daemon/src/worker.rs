@@ -1,14 +1,16 @@
 //! A worker: one pinned core that polls its queues, judges, transmits and counts.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use loadlock_dpdk::{RxQueue, TxQueue};
-use loadlock_exchange::{PolicyImage, WORKER_COUNTERS, WorkerCounter, WorkerExchange};
-use loadlock_packet::Ingress;
+use loadlock_exchange::{Handling, PolicyImage, WORKER_COUNTERS, WorkerCounter, WorkerExchange};
+use loadlock_packet::{Ingress, SEGMENTS_MAX, SegmentId};
 use loadlock_pipeline::Pipeline;
 
 use crate::clock::WallClock;
 use crate::forward::Forwarder;
+use crate::overrides::{OverrideBoard, Overrides};
 
 /// Queue pairs of one worker and where they belong, by the ports' indexes.
 pub struct Lanes {
@@ -43,6 +45,8 @@ pub struct Worker {
     pub(crate) forwarder: Forwarder,
     pub(crate) clock: WallClock,
     pub(crate) tuning: Tuning,
+    board: Arc<OverrideBoard>,
+    overrides: Overrides,
     bursts_to_sample: u32,
     chores_due_cycles: u64,
     chores_every_cycles: u64,
@@ -58,6 +62,7 @@ impl Worker {
         closed: PolicyImage,
         clock: WallClock,
         tuning: Tuning,
+        board: Arc<OverrideBoard>,
     ) -> Self {
         let forwarder = Forwarder::new(closed, &tuning);
         Self {
@@ -67,6 +72,8 @@ impl Worker {
             forwarder,
             clock,
             tuning,
+            board,
+            overrides: Overrides::NONE,
             bursts_to_sample: tuning.latency_sample_bursts,
             chores_due_cycles: 0,
             // Ten thousand times a second: with the default step that is 640,000 flow entries a second.
@@ -115,10 +122,31 @@ impl Worker {
     /// Judges and transmits what is in the forwarder's burst.
     pub(crate) fn forward(&mut self, port: usize, now_ns: u64) {
         let ingress = self.lanes.ingress[port];
+        let overrides = self.board.now();
+        if overrides != self.overrides {
+            self.take(overrides, now_ns);
+        }
+        match overrides.of(ingress.segment) {
+            Handling::Judged => {
+                self.forwarder.judge(ingress, now_ns, &mut self.exchange, &mut self.pipeline);
+            }
+            Handling::Open => self.forwarder.pass(),
+            Handling::Closed => self.forwarder.refuse(),
+        }
         let transmit = &mut self.lanes.transmit[self.lanes.peer[port]];
-        self.forwarder.judge(ingress, now_ns, &mut self.exchange, &mut self.pipeline);
         self.forwarder.transmit(transmit, self.tuning.transmit_retries);
         self.forwarder.count(&self.exchange.ports()[port]);
+    }
+
+    /// Conversations that began while a segment's frames went by unjudged are adopted from now on, for the grace time.
+    #[cold]
+    fn take(&mut self, overrides: Overrides, now_ns: u64) {
+        let was_open = |segment: &SegmentId| self.overrides.of(*segment) == Handling::Open;
+        let segments = (0..SEGMENTS_MAX).filter_map(SegmentId::new).filter(was_open);
+        for segment in segments.filter(|segment| overrides.of(*segment) != Handling::Open) {
+            self.pipeline.start_grace_of(segment, now_ns);
+        }
+        self.overrides = overrides;
     }
 
     /// What needs doing now and then: ageing, heartbeat, counters.
@@ -135,6 +163,7 @@ impl Worker {
         self.exchange.events.publish();
         self.pipeline.fill(&mut self.values);
         self.values[WorkerCounter::Generation as usize] = generation;
+        self.values[WorkerCounter::PolicyRefused as usize] = self.exchange.policy.refused();
         self.values[WorkerCounter::HeartbeatNs as usize] = self.clock.ns(self.clock.cycles());
         self.exchange.counters().store(&self.values);
     }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use loadlock_packet::SegmentId;
+
 use crate::counters::{PortTally, WORKER_COUNTERS, WorkerCounter};
 use crate::error::RegionError;
 use crate::layout::{Dimensions, HeaderWord};
@@ -126,6 +128,12 @@ impl ControlExchange {
     /// Says that control lives.
     pub fn heartbeat(&self, now_ns: u64) {
         self.region.header(HeaderWord::ControlHeartbeatNs).store(now_ns, Ordering::Release);
+    }
+
+    /// Until when, ns since 1970, the dataplane forwards all frames of a segment unjudged. 0: not at all; [`u64::MAX`]: until
+    /// this is called again. In force within some ms; holds over restarts of either process, as long as the region lasts.
+    pub fn set_bypass(&self, segment: SegmentId, until_ns: u64) {
+        self.region.bypass(segment).store(until_ns, Ordering::Release);
     }
 
     /// Puts a policy in force: workers judge by it from their next burst on. Linear in the image; doesn't wait.

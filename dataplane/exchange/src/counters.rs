@@ -25,6 +25,8 @@ pub struct PortTally {
     pub dropped: [u64; REASONS_MAX],
     /// Frames forwarded that enforce mode would drop, by [`crate::DropReason`].
     pub would_deny: [u64; REASONS_MAX],
+    /// Of the frames forwarded, those that nobody judged: in bypass, or after a failure that opens the segment.
+    pub unjudged_packets: u64,
 }
 
 impl Default for PortTally {
@@ -36,6 +38,7 @@ impl Default for PortTally {
             forwarded_bytes: 0,
             dropped: [0; REASONS_MAX],
             would_deny: [0; REASONS_MAX],
+            unjudged_packets: 0,
         }
     }
 }
@@ -53,6 +56,7 @@ impl PortTally {
         self.received_bytes += other.received_bytes;
         self.forwarded_packets += other.forwarded_packets;
         self.forwarded_bytes += other.forwarded_bytes;
+        self.unjudged_packets += other.unjudged_packets;
         let pairs = self.dropped.iter_mut().zip(&other.dropped);
         for (sum, part) in pairs.chain(self.would_deny.iter_mut().zip(&other.would_deny)) {
             *sum += part;
@@ -60,8 +64,8 @@ impl PortTally {
     }
 }
 
-/// Words of a block: received, forwarded (packets and bytes), dropped, would-deny.
-pub(crate) const PORT_WORDS: usize = 4 + 2 * REASONS_MAX;
+/// Words of a block: received, forwarded (packets and bytes), dropped, would-deny, unjudged.
+pub(crate) const PORT_WORDS: usize = 4 + 2 * REASONS_MAX + 1;
 
 /// What a worker counts besides the ports. One word each, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,10 +103,12 @@ pub enum WorkerCounter {
     TableBytes,
     /// Of these, bytes on reserved hugepages.
     TableHugeBytes,
+    /// Generation of a published policy that the worker refused because its header contradicts itself; 0: none.
+    PolicyRefused,
 }
 
 /// Words of a worker's block.
-pub const WORKER_COUNTERS: usize = 16;
+pub const WORKER_COUNTERS: usize = 24;
 
 /// Sequence word and values of one block.
 #[repr(C, align(128))]
@@ -175,17 +181,19 @@ fn add(word: &AtomicU64, amount: u64) {
 }
 
 impl PortBlock {
-    /// Adds a burst's tally. `denials` says whether any reason in it is above zero; the arrays are looked at only then.
+    /// Adds a burst's tally. `others` says whether anything in it but frames and bytes is above zero; the rest is looked at
+    /// only then.
     #[inline]
-    pub fn add(&self, tally: &PortTally, denials: bool) {
+    pub fn add(&self, tally: &PortTally, others: bool) {
         self.update(|words| {
             add(&words[0], tally.received_packets);
             add(&words[1], tally.received_bytes);
             add(&words[2], tally.forwarded_packets);
             add(&words[3], tally.forwarded_bytes);
-            if denials {
+            if others {
                 let reasons = tally.dropped.iter().chain(&tally.would_deny);
-                for (word, &amount) in words[4..].iter().zip(reasons) {
+                let counts = reasons.chain([&tally.unjudged_packets]);
+                for (word, &amount) in words[4..].iter().zip(counts) {
                     if amount != 0 {
                         add(word, amount);
                     }
@@ -206,7 +214,8 @@ impl PortBlock {
             ..PortTally::default()
         };
         tally.dropped.copy_from_slice(&words[4..4 + REASONS_MAX]);
-        tally.would_deny.copy_from_slice(&words[4 + REASONS_MAX..]);
+        tally.would_deny.copy_from_slice(&words[4 + REASONS_MAX..4 + 2 * REASONS_MAX]);
+        tally.unjudged_packets = words[4 + 2 * REASONS_MAX];
         tally
     }
 }
@@ -220,6 +229,12 @@ impl WorkerBlock {
                 word.store(value, Ordering::Relaxed);
             }
         });
+    }
+
+    /// One value by itself, which may be of another moment than others: doesn't wait for a worker that stopped while it wrote.
+    #[must_use]
+    pub fn value(&self, counter: WorkerCounter) -> u64 {
+        self.words[counter as usize].load(Ordering::Relaxed)
     }
 
     /// The values of one moment, by [`WorkerCounter`].
@@ -307,10 +322,12 @@ mod tests {
             PortTally { received_packets: 3, received_bytes: 180, ..PortTally::default() };
         tally.dropped[1] = 2;
         tally.would_deny[63] = 1;
+        tally.unjudged_packets = 7;
         block.add(&tally, true);
         block.add(&tally, true);
         let read = block.tally();
         assert_eq!((read.received_packets, read.dropped[1], read.would_deny[63]), (6, 4, 2));
+        assert_eq!(read.unjudged_packets, 14);
         assert_eq!(read.dropped_packets(), 4);
     }
 }

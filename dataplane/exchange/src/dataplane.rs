@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::counters::{LatencyBlock, PortBlock, WorkerBlock};
+use loadlock_packet::SegmentId;
+
+use crate::counters::{LatencyBlock, PortBlock, WorkerBlock, WorkerCounter};
 use crate::error::RegionError;
 use crate::layout::{Dimensions, HeaderWord};
 use crate::region::{ProcessKind, Region, RegionRing, SideLock};
@@ -88,6 +90,34 @@ impl DataplaneExchange {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.region.bytes()
+    }
+
+    /// Until when a segment is in bypass; see [`crate::ControlExchange::set_bypass`].
+    #[must_use]
+    pub fn bypass_until_ns(&self, segment: SegmentId) -> u64 {
+        self.region.bypass(segment).load(Ordering::Acquire)
+    }
+
+    /// Control's last sign of life, ns since 1970 by control's clock; 0 before the first. It comes every 50 ms.
+    #[must_use]
+    pub fn control_heartbeat_ns(&self) -> u64 {
+        self.region.header(HeaderWord::ControlHeartbeatNs).load(Ordering::Acquire)
+    }
+
+    /// A worker's last sign of life, ns since 1970; 0 before the first. It comes 10,000 times a second.
+    #[must_use]
+    pub fn worker_heartbeat_ns(&self, worker: usize) -> u64 {
+        self.region.worker_block(worker).value(WorkerCounter::HeartbeatNs)
+    }
+
+    /// Does any worker refuse the policy in force, because its header contradicts itself?
+    #[must_use]
+    pub fn is_policy_refused(&self) -> bool {
+        let Some(in_force) = SwapWriter::new(self.region.clone()).in_force() else { return false };
+        (0..self.region.dimensions().workers).any(|worker| {
+            let refused = self.region.worker_block(worker).value(WorkerCounter::PolicyRefused);
+            refused == in_force.generation.0
+        })
     }
 
     /// Says what the process is doing.
@@ -228,6 +258,12 @@ impl PolicyReader {
         // which needs `&mut self` and thereby ends the view.
         let words = unsafe { self.region.slot(now.slot) };
         Some(self.policy.view(words, now.generation.0))
+    }
+
+    /// Generation of the last policy that was refused; 0: none was.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused
     }
 
     #[cold]

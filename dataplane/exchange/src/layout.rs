@@ -1,7 +1,7 @@
 //! Where everything lies in the region.
 //!
 //! ```text
-//! 0      header: 64 words                                    (one page)
+//! 0      header: 64 words, from 32 the segments' bypass        (one page)
 //! 4096   generation word │ quiescence word of each worker    (128 bytes each)
 //!        port words: 16 for each port                        (128 bytes each; written by the dataplane's main thread)
 //!        per worker: counters │ latency │ counters of each port │ write cursor │ read cursor │ ring slots
@@ -18,7 +18,7 @@ use crate::swap::{SLOTS, Word};
 
 /// Version of the layout. A change of anything in the region, down to the meaning of a word
 /// and to the hash of keys, is a new version.
-pub const LAYOUT_VERSION: u64 = 5;
+pub const LAYOUT_VERSION: u64 = 6;
 /// "LLEXCHNG".
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"LLEXCHNG");
 
@@ -54,6 +54,10 @@ pub(crate) enum HeaderWord {
 
 /// Words in the header page that have a place.
 pub(crate) const HEADER_WORDS: usize = 64;
+/// The first of the header's words that say until when each segment is in bypass.
+pub(crate) const BYPASS_AT: usize = 32;
+const _: () = assert!((HeaderWord::ControlHeartbeatNs as usize) < BYPASS_AT);
+const _: () = assert!(BYPASS_AT + loadlock_packet::SEGMENTS_MAX <= HEADER_WORDS);
 
 /// What decides the region's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

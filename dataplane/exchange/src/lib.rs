@@ -64,8 +64,8 @@ pub use prefetch::prefetch;
 pub use reason::{DropReason, REASONS_MAX};
 pub use ring::{Consumer, Cursor, Producer, RECORD_WORDS, Record, RingFull, RingMemory};
 pub use snapshot::{
-    Infrastructure, Midstream, Mode, Policy, PolicyImage, PolicyView, SegmentPolicy, SnapshotError,
-    slot_bytes, verify,
+    Infrastructure, Midstream, Mode, Policy, PolicyImage, PolicyView, RingFullPolicy,
+    SegmentPolicy, SnapshotError, TableFull, slot_bytes, verify,
 };
 pub use swap::{Generation, InForce, SlotInUse, SwapMemory, SwapReader, SwapWriter, Word};
 pub use sync::Shared;
@@ -83,4 +83,4 @@ pub use random::seed;
 #[cfg(not(loom))]
 pub use region::{ProcessKind, Region, RegionRing, SideLock};
 #[cfg(not(loom))]
-pub use state::{DataplaneState, PortState};
+pub use state::{DataplaneState, Handling, PortState};

@@ -93,6 +93,12 @@ reasons! {
     AddressClaimed = "address_claimed",
     /// the same unasked (gratuitous ARP, unsolicited advertisement), which takes the address over
     GratuitousTakeover = "gratuitous_takeover",
+    /// the segment is closed, because its configuration answers a failure by dropping everything
+    SegmentClosed = "segment_closed",
+    /// the flow table is full, and the segment's configuration forwards only what it can remember
+    FlowTableFull = "flow_table_full",
+    /// the event ring is full, and the segment's configuration forwards only what it can report
+    EventRingFull = "event_ring_full",
 }
 
 /// Counters reserved for reasons in the region; more than there are, so that a new one doesn't move the layout.

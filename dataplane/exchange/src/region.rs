@@ -12,12 +12,14 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use loadlock_packet::SegmentId;
 use memmap2::{MmapOptions, MmapRaw};
 
 use crate::counters::{LatencyBlock, PortBlock, WorkerBlock};
 use crate::error::RegionError;
 use crate::layout::{
-    Dimensions, HEADER_WORDS, HeaderWord, LAYOUT_VERSION, Layout, MAGIC, PORT_STATE_WORDS,
+    BYPASS_AT, Dimensions, HEADER_WORDS, HeaderWord, LAYOUT_VERSION, Layout, MAGIC,
+    PORT_STATE_WORDS,
 };
 use crate::ring::{Cursor, Record, RingMemory};
 use crate::swap::{SwapMemory, Word};
@@ -290,6 +292,11 @@ impl Region {
 
     pub(crate) fn header(&self, word: HeaderWord) -> &AtomicU64 {
         &self.array(0, HEADER_WORDS)[word as usize]
+    }
+
+    /// Until when a segment is in bypass: written by control, read by the dataplane's main thread.
+    pub(crate) fn bypass(&self, segment: SegmentId) -> &AtomicU64 {
+        &self.array(0, HEADER_WORDS)[BYPASS_AT + segment.index()]
     }
 
     pub(crate) fn port_state(&self, port: usize) -> &[AtomicU64] {

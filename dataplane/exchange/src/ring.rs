@@ -126,6 +126,15 @@ impl<M: RingMemory> Producer<M> {
     pub fn capacity(&self) -> u64 {
         self.mask + 1
     }
+
+    /// Would [`Producer::push`] be refused now?
+    pub fn is_full(&mut self) -> bool {
+        if self.next.wrapping_sub(self.read_seen) > self.mask {
+            // Pairs with the release in `Consumer::release`, as in `push_with`.
+            self.read_seen = self.memory.read_cursor().0.load(Ordering::Acquire);
+        }
+        self.next.wrapping_sub(self.read_seen) > self.mask
+    }
 }
 
 /// The reading end. One per ring and process; only its own thread uses it.

@@ -103,6 +103,35 @@ impl Midstream {
     }
 }
 
+/// What a segment does about a conversation that the flow table has no room for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum TableFull {
+    /// As the rules say, by a look-up for each frame.
+    #[default]
+    Static = 0,
+    /// Forward it, permitted or not; what isn't is counted as would-deny.
+    Open = 1,
+    /// Drop it in enforce mode, permitted or not.
+    Closed = 2,
+}
+
+impl TableFull {
+    /// Every answer.
+    pub const ALL: [Self; 3] = [Self::Static, Self::Open, Self::Closed];
+}
+
+/// What a segment does about a new conversation while the event ring is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum RingFullPolicy {
+    /// As the rules say, and report it later.
+    #[default]
+    Static = 0,
+    /// Drop it in enforce mode: nothing passes that nobody knows of.
+    Closed = 1,
+}
+
 /// A segment's part of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SegmentPolicy {
@@ -114,6 +143,10 @@ pub struct SegmentPolicy {
     pub midstream: Midstream,
     /// Protocols whose negotiated ports are opened.
     pub helpers: Helpers,
+    /// When the flow table is full.
+    pub table_full: TableFull,
+    /// When the event ring is full.
+    pub ring_full: RingFullPolicy,
 }
 
 impl SegmentPolicy {
@@ -127,6 +160,8 @@ impl SegmentPolicy {
         },
         midstream: Midstream::Grace,
         helpers: Helpers::NONE,
+        table_full: TableFull::Static,
+        ring_full: RingFullPolicy::Static,
     };
 
     fn to_word(self) -> u64 {
@@ -137,6 +172,8 @@ impl SegmentPolicy {
             | u64::from(neighbour_discovery) << 9
             | u64::from(link_local) << 10
             | u64::from(self.helpers.bits()) << 16
+            | (self.table_full as u64) << 32
+            | (self.ring_full as u64) << 40
     }
 
     fn from_word(word: u64) -> Option<Self> {
@@ -153,7 +190,13 @@ impl SegmentPolicy {
         };
         let midstream = *Midstream::ALL.get((word >> 24 & 0xff) as usize)?;
         let helpers = Helpers::from_bits((word >> 16) as u8);
-        Some(Self { mode, infrastructure, midstream, helpers })
+        let table_full = *TableFull::ALL.get((word >> 32 & 0xff) as usize)?;
+        let ring_full = match word >> 40 & 0xff {
+            0 => RingFullPolicy::Static,
+            1 => RingFullPolicy::Closed,
+            _ => return None,
+        };
+        Some(Self { mode, infrastructure, midstream, helpers, table_full, ring_full })
     }
 }
 

@@ -40,6 +40,32 @@ impl DataplaneState {
     }
 }
 
+/// What the dataplane does with a segment's frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u64)]
+pub enum Handling {
+    /// They are judged.
+    #[default]
+    Judged = 0,
+    /// All are forwarded, unjudged: in bypass, or after a failure that opens the segment.
+    Open = 1,
+    /// All are dropped, after a failure that closes the segment.
+    Closed = 2,
+}
+
+impl Handling {
+    /// That of a word whose lowest two bits say it; what no dataplane writes is taken for judged.
+    #[inline]
+    #[must_use]
+    pub fn from_word(word: u64) -> Self {
+        match word & 3 {
+            1 => Self::Open,
+            2 => Self::Closed,
+            _ => Self::Judged,
+        }
+    }
+}
+
 /// A port's link and the device's own counters, since the dataplane's start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PortState {
@@ -55,6 +81,8 @@ pub struct PortState {
     pub no_buffer: u64,
     /// Frames the device failed to send after it had taken them.
     pub transmit_errors: u64,
+    /// What is done with the frames of its segment.
+    pub handling: Handling,
 }
 
 impl PortState {
@@ -66,6 +94,7 @@ impl PortState {
             self.receive_errors,
             self.no_buffer,
             self.transmit_errors,
+            self.handling as u64,
         ];
         debug_assert!(values.len() <= PORT_STATE_WORDS);
         for (word, value) in words.iter().zip(values) {
@@ -82,6 +111,7 @@ impl PortState {
             receive_errors: value(3),
             no_buffer: value(4),
             transmit_errors: value(5),
+            handling: Handling::from_word(value(6)),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use loadlock_exchange::{Expected, Midstream, PolicyView, Seed, WORKER_COUNTERS, WorkerCounter};
-use loadlock_packet::{Frame, Ingress, NarrowKey, WideKey};
+use loadlock_packet::{Frame, Ingress, NarrowKey, SEGMENTS_MAX, SegmentId, WideKey};
 
 use crate::ageing::{Ageing, ReadOut, Round};
 use crate::clock::{Clock, Moment};
@@ -47,8 +47,9 @@ pub struct Pipeline {
     intake: Intake,
     deferred: Deferred,
     grace_ns: u64,
-    /// In steady time.
-    grace_end_ns: Option<u64>,
+    /// Of each segment, in steady time. It begins with the first burst, and anew when the segment is judged again.
+    grace_end_ns: [u64; SEGMENTS_MAX],
+    has_begun: bool,
     clock: Clock,
     control_epoch: u64,
     /// As in [`Flags::ROLL_CALL`].
@@ -102,7 +103,8 @@ impl Pipeline {
             intake: Intake::new(),
             deferred: Deferred::new(),
             grace_ns: timeouts.grace_ns,
-            grace_end_ns: None,
+            grace_end_ns: [0; SEGMENTS_MAX],
+            has_begun: false,
             clock: Clock::default(),
             control_epoch: 0,
             roll_call: 0,
@@ -137,12 +139,19 @@ impl Pipeline {
     /// else has.
     pub fn start_grace(&mut self, now_ns: u64) {
         let now = self.clock.advance(now_ns);
-        self.grace_end_ns = Some(now.steady_ns.saturating_add(self.grace_ns));
+        self.grace_end_ns = [now.steady_ns.saturating_add(self.grace_ns); SEGMENTS_MAX];
+        self.has_begun = true;
+    }
+
+    /// Starts it for one segment, whose frames went by unjudged until now: its conversations began unseen.
+    pub fn start_grace_of(&mut self, segment: SegmentId, now_ns: u64) {
+        let now = self.advance(now_ns);
+        self.grace_end_ns[segment.index()] = now.steady_ns.saturating_add(self.grace_ns);
     }
 
     #[inline]
     fn advance(&mut self, now_ns: u64) -> Moment {
-        if self.grace_end_ns.is_none() {
+        if !self.has_begun {
             self.start_grace(now_ns);
         }
         self.clock.advance(now_ns)
@@ -169,11 +178,13 @@ impl Pipeline {
             mode: segment.mode,
             infrastructure: segment.infrastructure,
             midstream: segment.midstream,
+            table_full: segment.table_full,
+            ring_full: segment.ring_full,
             sender: ingress.side,
             moment,
             now: moment.tick(),
             in_grace: segment.midstream == Midstream::Grace
-                && self.grace_end_ns.is_none_or(|end| moment.steady_ns < end),
+                && moment.steady_ns < self.grace_end_ns[ingress.segment.index()],
             grace_ns: self.grace_ns,
             roll_call: self.roll_call,
             begun: Hashes::default(),

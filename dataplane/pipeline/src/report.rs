@@ -14,6 +14,8 @@ pub trait EventSink {
     fn push(&mut self, event: &Event) -> Result<(), RingFull>;
     /// Makes the taken events visible; once a burst.
     fn publish(&mut self);
+    /// Would it refuse the start of a conversation now?
+    fn is_full(&mut self) -> bool;
 }
 
 impl<M: RingMemory> EventSink for Producer<M> {
@@ -33,6 +35,10 @@ impl<M: RingMemory> EventSink for Producer<M> {
     fn publish(&mut self) {
         Producer::publish(self);
     }
+
+    fn is_full(&mut self) -> bool {
+        Producer::is_full(self)
+    }
 }
 
 impl EventSink for Vec<Event> {
@@ -42,6 +48,10 @@ impl EventSink for Vec<Event> {
     }
 
     fn publish(&mut self) {}
+
+    fn is_full(&mut self) -> bool {
+        false
+    }
 }
 
 /// Counts since start.

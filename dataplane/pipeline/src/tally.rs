@@ -8,7 +8,8 @@ use crate::verdict::VerdictWord;
 #[derive(Default)]
 pub struct BurstTally {
     tally: PortTally,
-    denials: bool,
+    /// Something besides frames and bytes is above zero.
+    others: bool,
 }
 
 impl BurstTally {
@@ -26,7 +27,7 @@ impl BurstTally {
         self.tally.received_bytes += u64::from(frame_bytes);
         let (dropped, would_deny) = (&mut self.tally.dropped, &mut self.tally.would_deny);
         if !verdict.is_allowed() {
-            self.denials = true;
+            self.others = true;
             let counts = if verdict.forwards() { would_deny } else { dropped };
             counts[verdict.reason_index()] += 1;
         }
@@ -46,12 +47,20 @@ impl BurstTally {
         self.tally.forwarded_bytes += frame_bytes;
     }
 
+    /// Counts a burst that is forwarded without a verdict. It isn't mixed with judged frames.
+    pub fn count_unjudged(&mut self, packets: u64, frame_bytes: u64) {
+        self.count_allowed(packets, frame_bytes);
+        self.tally.unjudged_packets += packets;
+        self.others = true;
+    }
+
     /// Counts a frame that was to be forwarded and that the transmit queue didn't take.
     pub fn not_transmitted(&mut self, frame_bytes: u32) {
+        self.tally.unjudged_packets = self.tally.unjudged_packets.saturating_sub(1);
         self.tally.forwarded_packets -= 1;
         self.tally.forwarded_bytes -= u64::from(frame_bytes);
         self.tally.dropped[DropReason::TransmitRefused as usize] += 1;
-        self.denials = true;
+        self.others = true;
     }
 
     /// The counts so far.
@@ -63,8 +72,8 @@ impl BurstTally {
     /// Adds the counts to the port's block and starts again at zero.
     #[inline]
     pub fn flush(&mut self, block: &PortBlock) {
-        block.add(&self.tally, self.denials);
-        if self.denials {
+        block.add(&self.tally, self.others);
+        if self.others {
             *self = Self::default();
         } else {
             self.tally.received_packets = 0;
@@ -92,6 +101,19 @@ mod tests {
             reason().prop_map(Verdict::WouldDeny),
             reason().prop_map(Verdict::Deny),
         ]
+    }
+
+    #[test]
+    fn what_nobody_judged_is_counted_as_far_as_it_was_sent() {
+        let (block, mut tally) = (PortBlock::default(), BurstTally::new());
+        tally.count_unjudged(3, 180);
+        tally.not_transmitted(60);
+        tally.flush(&block);
+        tally.count_allowed(1, 60);
+        tally.flush(&block);
+        let total = block.tally();
+        assert_eq!((total.received_packets, total.forwarded_packets), (4, 3));
+        assert_eq!((total.unjudged_packets, total.dropped_packets()), (2, 1));
     }
 
     proptest! {

@@ -1,7 +1,8 @@
 //! One frame and its conversation: hit, miss, TCP's course, reports.
 
 use loadlock_exchange::{
-    DropReason, Event, EventFlags, EventKind, Expected, Infrastructure, Midstream, Mode, PolicyView,
+    DropReason, Event, EventFlags, EventKind, Expected, Infrastructure, Midstream, Mode,
+    PolicyView, RingFullPolicy, TableFull,
 };
 use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{
@@ -29,6 +30,8 @@ pub(crate) struct Burst<'a, S> {
     pub mode: Mode,
     pub infrastructure: Infrastructure,
     pub midstream: Midstream,
+    pub table_full: TableFull,
+    pub ring_full: RingFullPolicy,
     pub sender: Side,
     pub moment: Moment,
     pub now: Tick,
@@ -391,8 +394,20 @@ impl<'a, S: EventSink> Burst<'a, S> {
                 judge_first(&self.policy, &seen.key, self.sender, opening, adopt)
             }
         };
-        let judgement = self.or_announced(judgement, &seen.key, opening);
-        let verdict = judgement.on(seen.is_error).verdict(self.mode);
+        let mut judgement = self.or_announced(judgement, &seen.key, opening);
+        let at_limit = self.at_limit(table);
+        if let Some(reason) = at_limit
+            && !matches!(judgement, Judgement::Refuse(_))
+        {
+            judgement = Judgement::Refuse(reason);
+        }
+        let mut verdict = judgement.on(seen.is_error).verdict(self.mode);
+        if self.table_full == TableFull::Open
+            && table.is_full()
+            && let Verdict::Deny(reason) = verdict
+        {
+            verdict = Verdict::WouldDeny(reason);
+        }
         if tcp && opening == Opening::May {
             if verdict.forwards() {
                 self.refused.forget(seen.hash);
@@ -401,8 +416,8 @@ impl<'a, S: EventSink> Burst<'a, S> {
             }
         }
         if let Verdict::Deny(reason) | Verdict::WouldDeny(reason) = verdict {
-            // A refused opening may be permitted yet, and the next segment with it.
-            let lasting = !refused;
+            // A refused opening may be permitted yet, and the next segment with it; a limit passes.
+            let lasting = !refused && at_limit.is_none();
             self.deny(verdict, reason, lasting, seen);
         }
         if !verdict.forwards() {
@@ -427,6 +442,19 @@ impl<'a, S: EventSink> Burst<'a, S> {
             }
         }
         verdict
+    }
+
+    /// Why a segment that would rather drop than forget or be silent takes no new conversation now.
+    #[inline]
+    fn at_limit<K: TableKey>(&mut self, table: &Table<K>) -> Option<DropReason>
+    where
+        Entry<K>: Zeroed,
+    {
+        if self.table_full == TableFull::Closed && table.is_full() {
+            return Some(DropReason::FlowTableFull);
+        }
+        let silent = self.ring_full == RingFullPolicy::Closed && self.events.is_full();
+        silent.then_some(DropReason::EventRingFull)
     }
 
     /// A new line for the conversation that `seen` begins, or is the first seen of.

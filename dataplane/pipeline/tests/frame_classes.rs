@@ -378,7 +378,10 @@ const HEAD: &str =
 const REST: &str = "| port that a permitted conversation negotiated: FTP, DCE/RPC endpoint mapper, TFTP | forwarded | forwarded | `helpers`: that conversation's rule | without the key `no_rule` |\n\
                     | FTP's PORT, EPRT or 227 with another host's address, or a port below 1024, under `helpers` | forwarded, counted | dropped | – | `negotiation_forbidden` |\n\
                     | headers split over buffer segments | forwarded, counted | dropped | – | `header_split` |\n\
-                    | the transmit queue is full | dropped | dropped | – | `transmit_refused` |\n";
+                    | the transmit queue is full | dropped | dropped | – | `transmit_refused` |\n\
+                    | any, in a segment closed by a failure (`control_dead`, `no_policy`, `policy_corrupt`) | dropped | dropped | – | `segment_closed` |\n\
+                    | begins a conversation while the flow table is full, with `table_full = \"closed\"` | forwarded | dropped | – | `flow_table_full` |\n\
+                    | begins a conversation while the event ring is full, with `ring_full = \"closed\"` | forwarded | dropped | – | `event_ring_full` |\n";
 
 #[test]
 fn the_readme_says_what_the_pipeline_does() {

@@ -2,9 +2,11 @@
 
 mod support;
 
-use loadlock_exchange::DropReason::{NoRule, NotOpened, TransmitRefused, WrongDirection};
-use loadlock_exchange::{EventKind, Mode, WorkerCounter};
-use loadlock_packet::Side;
+use loadlock_exchange::DropReason::{
+    EventRingFull, FlowTableFull, NoRule, NotOpened, TransmitRefused, WrongDirection,
+};
+use loadlock_exchange::{EventKind, Mode, RingFullPolicy, SegmentPolicy, TableFull, WorkerCounter};
+use loadlock_packet::{SegmentId, Side};
 use loadlock_pipeline::{BURST_FRAMES_MAX, Basis, BurstTally, Capacity, Verdict};
 use support::flags::{ACK, SYN};
 use support::{Packet, ROUND_NS, Rig, Rule, SECOND_NS, START_NS, Sort, TIMEOUTS, segment};
@@ -64,6 +66,79 @@ fn full_table_forwards_what_is_permitted_and_nothing_else() {
         assert_eq!(rig.counter(WorkerCounter::FlowsRefused), refused);
         assert_eq!(rig.flows(), capacity as u64);
     }
+}
+
+fn answering(mode: Mode, table_full: TableFull, ring_full: RingFullPolicy) -> Rig {
+    let segment = SegmentPolicy { table_full, ring_full, ..segment(mode) };
+    let mut rig = Rig::new(Capacity { narrow: 1, wide: 8, fragments: 64 }, segment, &[http()]);
+    rig.now_ns += TIMEOUTS.grace_ns;
+    rig
+}
+
+#[test]
+fn full_table_that_closes_lets_in_nothing_new_and_cuts_nothing_off() {
+    let mut rig = answering(Mode::Enforce, TableFull::Closed, RingFullPolicy::Static);
+    let first = connect(&mut rig, 1000);
+    let second = Packet::syn(80).port(2000);
+    for _ in 0..3 {
+        assert_eq!(rig.send(second), Verdict::Deny(FlowTableFull));
+        assert_eq!(rig.send(Packet::syn(81)), Verdict::Deny(NoRule));
+        assert_eq!(rig.send(first), by(http()));
+    }
+    rig.send(first.with(support::flags::RST));
+    rig.wait(TIMEOUTS.tcp_closing_ns);
+    assert_eq!(rig.send(second), by(http()), "there is room again");
+    for (mode, basis) in [(Mode::Monitor, None), (Mode::Learn, Some(Basis::Learning))] {
+        let mut rig = answering(mode, TableFull::Closed, RingFullPolicy::Static);
+        connect(&mut rig, 1000);
+        let expected = basis.map_or(Verdict::WouldDeny(FlowTableFull), Verdict::Allow);
+        assert_eq!(rig.send(second), expected);
+    }
+}
+
+#[test]
+fn full_table_that_opens_forwards_what_no_rule_permits_and_counts_it() {
+    let mut rig = answering(Mode::Enforce, TableFull::Open, RingFullPolicy::Static);
+    let foreign = Packet::syn(81);
+    assert_eq!(rig.send(foreign), Verdict::Deny(NoRule));
+    let first = connect(&mut rig, 1000);
+    for _ in 0..3 {
+        assert_eq!(rig.send(foreign), Verdict::WouldDeny(NoRule));
+        assert_eq!(rig.send(Packet::syn(80).port(2000)), by(http()));
+    }
+    rig.send(first.with(support::flags::RST));
+    rig.wait(TIMEOUTS.tcp_closing_ns);
+    rig.now_ns += TIMEOUTS.grace_ns;
+    assert_eq!(rig.send(foreign), Verdict::Deny(NoRule), "there is room again");
+}
+
+#[test]
+fn full_ring_that_closes_lets_in_nothing_that_nobody_would_know_of() {
+    let mut rig = answering(Mode::Enforce, TableFull::Static, RingFullPolicy::Closed);
+    rig.ring.capacity = 1;
+    let first = connect(&mut rig, 1000);
+    let second = Packet::syn(80).port(2000);
+    for _ in 0..3 {
+        assert_eq!(rig.send(second), Verdict::Deny(EventRingFull));
+        assert_eq!(rig.send(first), by(http()));
+    }
+    rig.ring.drain();
+    assert_eq!(rig.send(second), by(http()));
+}
+
+/// Of the segment that was in bypass, and of no other.
+#[test]
+fn conversations_that_began_in_bypass_are_adopted_for_the_grace_time() {
+    let mut rig = settled(8, &[http()]);
+    let running = Packet::syn(80).with(ACK);
+    assert_eq!(rig.send(running), Verdict::Deny(NotOpened));
+    rig.pipeline.start_grace_of(SegmentId::new(1).unwrap(), rig.now_ns);
+    assert_eq!(rig.send(running), Verdict::Deny(NotOpened), "another segment's");
+    rig.pipeline.start_grace_of(SegmentId::new(0).unwrap(), rig.now_ns);
+    assert_eq!(rig.send(running), by(http()));
+    rig.now_ns += TIMEOUTS.grace_ns;
+    assert_eq!(rig.send(running), by(http()));
+    assert_eq!(rig.send(running.port(2000)), Verdict::Deny(NotOpened), "it is over");
 }
 
 /// What passes without a line is counted (and an alarm, `control/api`), what is denied is counted and reported.

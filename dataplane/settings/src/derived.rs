@@ -42,6 +42,8 @@ impl Settings {
             infrastructure: segment.infrastructure,
             helpers: segment.helpers,
             midstream: segment.midstream,
+            table_full: segment.table_full,
+            ring_full: segment.ring_full,
         };
         self.segments.iter().map(policy).collect()
     }

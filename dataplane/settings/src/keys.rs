@@ -11,6 +11,8 @@ pub(crate) const SEGMENTS_MAX: usize = PORTS_MAX / 2;
 /// One queue pair of every port per worker; more than this no supported card gives us on all ports.
 pub(crate) const WORKERS_MAX: usize = 32;
 
+pub(crate) use segment::SEGMENT;
+
 /// All tables, in the order of the reference.
 pub(crate) static TABLES: &[&Table] = &[&DATAPLANE, &EXCHANGE, &FLOWS, &PORT, &SEGMENT, &CONTROL];
 
@@ -177,6 +179,30 @@ pub(crate) static DATAPLANE: Table = Table {
             10_000,
             "ms",
             "How long the dataplane waits at its start for control's first policy. 0: not at all.",
+        ),
+        integer(
+            "watchdog_ms",
+            (20, 10_000),
+            80,
+            "ms",
+            "Silence of a worker after which it counts as hung. It is looked at every 10 ms, so that the default notices within \
+             100 ms. Only time in which the watching thread itself ran counts, so that a stopped virtual machine isn't taken for \
+             a hung worker.",
+        ),
+        text(
+            "worker_hung",
+            Kind::Choice(&["restart", "static"]),
+            "restart",
+            "When a worker hangs. restart: the process ends at once (exit code 8), and whoever supervises it starts it again; \
+             meanwhile each segment is as its dataplane_dead says. One worker serves all segments, so that this can't be said for \
+             each. static: go on with the other workers; the frames of the hung one's queues are lost, and it is an alarm.",
+        ),
+        integer(
+            "control_silence_s",
+            (1, 3600),
+            10,
+            "s",
+            "Silence of control after which it counts as dead for control_dead. An upgrade of control takes one or two.",
         ),
         integer(
             "latency_sample_bursts",
@@ -363,82 +389,6 @@ pub(crate) static PORT: Table = Table {
     ],
 };
 
-pub(crate) static SEGMENT: Table = Table {
-    name: "segment",
-    repeated: Some(Repeated { minimum: 1, maximum: SEGMENTS_MAX, shown: 1 }),
-    meaning: "One [[segment]] for each protected link: two ports between which frames pass, 1 to 16 of them.",
-    keys: &[
-        required(
-            "name",
-            Kind::Name { underscore: false },
-            &["\"fab\""],
-            "Name of the segment in rules, logs and the API. No two segments share one.",
-        ),
-        required(
-            "side_a",
-            Kind::PortReference,
-            &["\"fab-a\""],
-            "Name of the port on the one side, by habit that of the protected devices.",
-        ),
-        required(
-            "side_b",
-            Kind::PortReference,
-            &["\"fab-b\""],
-            "Name of the port on the other side.",
-        ),
-        text(
-            "mode",
-            Kind::Choice(&["learn", "monitor", "enforce"]),
-            "learn",
-            "What holds until a mode is set through the API or the command line. learn: forward all and learn. monitor: \
-             forward all and report what would be denied. enforce: forward only what a rule allows.",
-        ),
-        Key {
-            name: "infrastructure",
-            kind: Kind::Choices(&["arp", "nd", "link-local"]),
-            default: Default::Texts(&["arp", "nd", "link-local"]),
-            unit: "",
-            meaning: "Frame classes that pass in every mode without a rule. arp: ARP. nd: IPv6 neighbour and router \
-                      discovery (hop limit 255). link-local: destinations 01:80:c2:00:00:00 to 0f (STP, LLDP, LACP, EAPOL).",
-            examples: &[],
-        },
-        text(
-            "midstream",
-            Kind::Choice(&["grace", "always", "never"]),
-            "grace",
-            "When conversations are adopted that were not seen to begin, if a rule permits them. grace: for \
-             flows.midstream_grace_s after the start, later only by rules with midstream = true. always: at any time. never: \
-             not even by such rules; what begins while the flow table is full goes on all the same.",
-        ),
-        text(
-            "identity_a",
-            Kind::Choice(&["mac-ip", "ip", "off"]),
-            "mac-ip",
-            "How strictly devices on side A are held to their bindings (`loadlock bindings list`) in monitor and enforce mode. \
-             mac-ip: address, MAC and side belong together. ip: address and side, for a side behind a router, whose MAC \
-             may change. off: not at all.",
-        ),
-        text(
-            "identity_b",
-            Kind::Choice(&["mac-ip", "ip", "off"]),
-            "mac-ip",
-            "The same for side B. A station with four or more learned addresses is taken for a router in any case, and its \
-             addresses are held to the side only.",
-        ),
-        Key {
-            name: "helpers",
-            kind: Kind::Choices(&["ftp", "dcerpc", "tftp"]),
-            default: Default::Texts(&[]),
-            unit: "",
-            meaning: "Protocols whose negotiated ports are opened without a rule of their own, for the two hosts of a permitted \
-                      conversation, one direction and a time. ftp: data connections, active and passive (parent 21/tcp, opened for \
-                      30 s and one connection). dcerpc: endpoints of the mapper and of OPC classic's activation (parent 135/tcp, \
-                      300 s). tftp: the server's own port (parent 69/udp, 30 s, one transfer).",
-            examples: &[],
-        },
-    ],
-};
-
 pub(crate) static CONTROL: Table = Table {
     name: "control",
     repeated: None,
@@ -503,5 +453,6 @@ pub(crate) static CONTROL: Table = Table {
     ],
 };
 
+mod segment;
 #[cfg(test)]
 mod tests;

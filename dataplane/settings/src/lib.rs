@@ -49,8 +49,8 @@ pub use machine::{CaptureProblem, Machine, MachineError};
 pub use problem::Problem;
 pub use reference::reference;
 pub use settings::{
-    Clock, ControlSettings, CoreId, DataplaneSettings, ExchangeSettings, FlowSettings, LogLevel,
-    PortIndex, PortName, PortSettings, Rss, SegmentName, SegmentSettings, Settings,
+    Answer, Clock, ControlSettings, CoreId, DataplaneSettings, ExchangeSettings, FlowSettings,
+    LogLevel, PortIndex, PortName, PortSettings, Rss, SegmentName, SegmentSettings, Settings,
 };
 
 use findings::Findings;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use loadlock_exchange::{Identity, Infrastructure, Midstream, Mode};
+use loadlock_exchange::{Identity, Infrastructure, Midstream, Mode, RingFullPolicy, TableFull};
 use loadlock_packet::negotiation::{Helper, Helpers};
 
 use crate::device::Device;
@@ -18,8 +18,8 @@ use crate::problem::Problem;
 use crate::schema::Table;
 use crate::scope::{Scope, table_with};
 use crate::settings::{
-    Clock, ControlSettings, CoreId, DataplaneSettings, ExchangeSettings, FlowSettings, LogLevel,
-    PortIndex, PortName, PortSettings, Rss, SegmentName, SegmentSettings, Settings,
+    Answer, Clock, ControlSettings, CoreId, DataplaneSettings, ExchangeSettings, FlowSettings,
+    LogLevel, PortIndex, PortName, PortSettings, Rss, SegmentName, SegmentSettings, Settings,
 };
 
 /// The document while it is read.
@@ -163,6 +163,18 @@ impl<'read, 'text> Document<'read, 'text> {
             identity: ["identity_a", "identity_b"]
                 .map(|side| Identity::from_name(&scope.choice(side)).unwrap_or(Identity::MacIp)),
             helpers: read_helpers(scope),
+            control_dead: read_answer(scope, "control_dead"),
+            no_policy: read_answer(scope, "no_policy"),
+            policy_corrupt: read_answer(scope, "policy_corrupt"),
+            table_full: match read_answer(scope, "table_full") {
+                Answer::Static => TableFull::Static,
+                Answer::Open => TableFull::Open,
+                Answer::Closed => TableFull::Closed,
+            },
+            ring_full: match read_answer(scope, "ring_full") {
+                Answer::Closed => RingFullPolicy::Closed,
+                Answer::Static | Answer::Open => RingFullPolicy::Static,
+            },
             path: scope.path.clone(),
         })
     }
@@ -261,6 +273,9 @@ fn read_dataplane(scope: &mut Scope<'_, '_>) -> DataplaneSettings {
             _ => Clock::Tsc,
         },
         policy_wait: std::time::Duration::from_millis(scope.integer("policy_wait_ms")),
+        watchdog: std::time::Duration::from_millis(scope.integer("watchdog_ms")),
+        restarts_when_hung: scope.choice("worker_hung") == "restart",
+        control_silence: scope.seconds("control_silence_s"),
         latency_sample_bursts: scope.integer("latency_sample_bursts"),
         age_step_entries: scope.integer("age_step_entries"),
     }
@@ -316,6 +331,14 @@ fn read_infrastructure(scope: &mut Scope<'_, '_>) -> Infrastructure {
         arp: has("arp"),
         neighbour_discovery: has("nd"),
         link_local: has("link-local"),
+    }
+}
+
+fn read_answer(scope: &mut Scope<'_, '_>, key: &str) -> Answer {
+    match scope.choice(key).as_str() {
+        "open" => Answer::Open,
+        "closed" => Answer::Closed,
+        _ => Answer::Static,
     }
 }
 

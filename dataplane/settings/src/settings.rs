@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use loadlock_exchange::{Identity, Infrastructure, Midstream, Mode};
+use loadlock_exchange::{Identity, Infrastructure, Midstream, Mode, RingFullPolicy, TableFull};
 use loadlock_packet::Side;
 use loadlock_packet::negotiation::Helpers;
 
@@ -135,6 +135,12 @@ pub struct DataplaneSettings {
     pub clock: Clock,
     /// Wait for the first policy at the start, up to 10 minutes.
     pub policy_wait: Duration,
+    /// Silence after which a worker counts as hung, 20 ms to 10 s.
+    pub watchdog: Duration,
+    /// When a worker hangs: end the process, so that it is started again; else go on with the others.
+    pub restarts_when_hung: bool,
+    /// Silence after which control counts as dead, 1 s to an hour.
+    pub control_silence: Duration,
     /// One burst in this many is timed, 1 to 65536.
     pub latency_sample_bursts: u32,
     /// Flow entries looked at per ageing step, 1 to 65536.
@@ -243,7 +249,28 @@ pub struct SegmentSettings {
     pub identity: [Identity; 2],
     /// Protocols whose negotiated ports are opened.
     pub helpers: Helpers,
+    /// When control is dead.
+    pub control_dead: Answer,
+    /// While there is no policy.
+    pub no_policy: Answer,
+    /// When the policy in the exchange is damaged.
+    pub policy_corrupt: Answer,
+    /// When the flow table is full.
+    pub table_full: TableFull,
+    /// When the event ring is full.
+    pub ring_full: RingFullPolicy,
     pub(crate) path: String,
+}
+
+/// What a segment does about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Go on by what is known.
+    Static,
+    /// Forward everything, unjudged.
+    Open,
+    /// Drop everything.
+    Closed,
 }
 
 /// `[control]`.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use loadlock_exchange::{
     BindingEntry, Dimensions, Found, Infrastructure, Midstream, Mode, PolicyImage, PolicyView,
-    RuleEntry, RuleId, RuleOptions, Seed, SegmentPolicy, Shape,
+    RingFullPolicy, RuleEntry, RuleId, RuleOptions, Seed, SegmentPolicy, Shape, TableFull,
 };
 use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{
@@ -98,6 +98,8 @@ pub const ENFORCED: SegmentPolicy = SegmentPolicy {
     infrastructure: Infrastructure { arp: true, neighbour_discovery: false, link_local: true },
     helpers: Helpers::NONE,
     midstream: Midstream::Grace,
+    table_full: TableFull::Static,
+    ring_full: RingFullPolicy::Static,
 };
 
 /// The policy of this version; its one rule has the same number.

@@ -63,7 +63,7 @@ fn a_restarted_dataplane_takes_the_policy_and_starts_counting_anew() {
     let workers = dataplane.take_workers();
     let tally = PortTally { received_packets: 5, forwarded_packets: 5, ..PortTally::default() };
     workers[1].ports()[0].add(&tally, false);
-    workers[1].counters().store(&[3; 16]);
+    workers[1].counters().store(&[3; 24]);
     workers[1].latency().record(700);
     assert_eq!(control.port_tally(0), tally);
     assert_eq!(control.worker_value(1, WorkerCounter::EventsRefused), 3);
@@ -75,7 +75,7 @@ fn a_restarted_dataplane_takes_the_policy_and_starts_counting_anew() {
     assert_eq!(judged_by(&dataplane.take_workers()[0].policy.enter().expect("in force")), Some(41));
     assert_eq!(control.in_force(), Some((Generation(1), 41)));
     assert_eq!(control.port_tally(0), PortTally::default());
-    assert_eq!(control.worker_values(1), [0; 16]);
+    assert_eq!(control.worker_values(1), [0; 24]);
     assert!(control.latency(1).is_empty());
     assert_eq!(control.instance(), instance);
     assert_eq!(control.dataplane().starts, 2);

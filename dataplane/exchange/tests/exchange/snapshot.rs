@@ -1,8 +1,8 @@
 //! Policy slots with damage in them: refused or read, never a panic, never a read outside the slot.
 
 use loadlock_exchange::{
-    Infrastructure, Midstream, Mode, Place, Policy, PolicyImage, SegmentPolicy, SnapshotError,
-    verify,
+    Infrastructure, Midstream, Mode, Place, Policy, PolicyImage, RingFullPolicy, SegmentPolicy,
+    SnapshotError, TableFull, verify,
 };
 use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{Address, Kind, MacAddress, SegmentId, Side, VlanStack};
@@ -118,6 +118,8 @@ fn segments_keep_their_modes_and_classes() {
             },
             helpers: Helpers::from_bits(bits),
             midstream: Midstream::ALL[usize::from(bits) / 2 % 3],
+            table_full: TableFull::ALL[usize::from(bits) / 5 % 3],
+            ring_full: [RingFullPolicy::Static, RingFullPolicy::Closed][usize::from(bits) / 3 % 2],
         })
         .collect();
     let image = PolicyImage::compile(9, &segments, &[], SEED, 0).expect("compiles");

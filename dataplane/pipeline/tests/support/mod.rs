@@ -59,6 +59,10 @@ impl EventSink for SmallRing {
     }
 
     fn publish(&mut self) {}
+
+    fn is_full(&mut self) -> bool {
+        self.events.len() >= self.capacity
+    }
 }
 
 /// A pipeline with a policy and a time.
