@@ -1,7 +1,9 @@
 //! What in a status needs somebody's attention.
 
-use crate::status::{ControlState, DataplaneState, PortStatus, Status, WorkerStatus};
-use crate::text::thousands;
+use crate::status::{
+    ControlState, DataplaneState, Handling, PortStatus, SegmentStatus, Status, WorkerStatus,
+};
+use crate::text::{printable, thousands};
 
 /// Silence after which a process or worker counts as hung. Heartbeats come every few ms.
 const HEARTBEAT_AGE_MS_MAX: u64 = 3_000;
@@ -21,6 +23,7 @@ impl Status {
         let is_live = self.control.state == ControlState::Attached
             && self.dataplane.state == DataplaneState::Running;
         for segment in &self.segments {
+            alarms.extend(segment.unjudged(is_live));
             for port in [&segment.side_a, &segment.side_b] {
                 port.alarms(&segment.name, is_live, &mut alarms);
             }
@@ -66,6 +69,32 @@ impl Status {
                 "exchange: {} records in the rings that no worker writes, the region is damaged; restart the dataplane",
                 thousands(self.control.records_refused)
             ));
+        }
+    }
+}
+
+impl SegmentStatus {
+    /// That nobody judges its frames, and why.
+    fn unjudged(&self, is_live: bool) -> Option<String> {
+        let name = &self.name;
+        if let Some(bypass) = &self.bypass {
+            let until = bypass.until.map_or_else(String::new, |until| format!(" until {until}"));
+            return Some(format!(
+                "segment {name}: in bypass since {}{until}, by {}: {}. Everything is forwarded, unjudged; end it with `loadlock bypass \
+                 off {name} --reason TEXT`",
+                bypass.since,
+                printable(&bypass.author),
+                printable(&bypass.reason)
+            ));
+        }
+        match self.handling {
+            Handling::Open if is_live => Some(format!(
+                "segment {name}: after a failure everything is forwarded, unjudged, as its configuration says; the dataplane's log has why"
+            )),
+            Handling::Closed if is_live => Some(format!(
+                "segment {name}: after a failure everything is dropped, as its configuration says; the dataplane's log has why"
+            )),
+            _ => None,
         }
     }
 }
@@ -176,8 +205,9 @@ impl WorkerStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bypass::Bypass;
     use crate::policy::Mode;
-    use crate::status::{ControlStatus, DataplaneStatus, MemoryStatus, SegmentStatus};
+    use crate::status::{ControlStatus, DataplaneStatus, MemoryStatus};
     use crate::time::Time;
 
     fn well() -> Status {
@@ -218,6 +248,8 @@ mod tests {
                 name: "fab".to_owned(),
                 mode: Mode::Enforce,
                 rules: 1,
+                handling: Handling::Judged,
+                bypass: None,
                 side_a: port("fab-a"),
                 side_b: port("fab-b"),
             }],
@@ -231,6 +263,15 @@ mod tests {
                 ..WorkerStatus::default()
             }],
             alarms: Vec::new(),
+        }
+    }
+
+    fn bypass() -> Bypass {
+        Bypass {
+            since: Time::from_ns(0),
+            until: None,
+            author: "ada".to_owned(),
+            reason: "line 3 stands".to_owned(),
         }
     }
 
@@ -251,6 +292,9 @@ mod tests {
             (|s| s.segments[0].side_a.dropped_packets = 3, "don't add up"),
             (|s| s.segments[0].side_a.forwarded_packets = u64::MAX, "don't add up"),
             (|s| s.segments[0].side_b.link_up = false, "port fab-b: the link is down"),
+            (|s| s.segments[0].handling = Handling::Open, "everything is forwarded"),
+            (|s| s.segments[0].handling = Handling::Closed, "everything is dropped"),
+            (|s| s.segments[0].bypass = Some(bypass()), "by ada: line 3 stands"),
             (|s| s.segments[0].side_b.missed_packets = 5, "5 packets lost"),
             (|s| s.segments[0].side_b.no_buffer_packets = 6, "dataplane.mbufs"),
             (|s| s.segments[0].side_b.receive_error_packets = 7, "7 packets received damaged"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use crate::binding::{Binding, BindingRenewal, BindingRenewed};
+use crate::bypass::{BypassBody, BypassChanged};
 use crate::event::EventLine;
 use crate::explanation::{Explanation, ExplanationQuery};
 use crate::learning::{LearningAnswer, LearningRequest};
@@ -38,6 +39,18 @@ pub trait Backend: Send + Sync + 'static {
         mode: Mode,
         author: &str,
     ) -> Result<ModeChanged, BackendError>;
+
+    /// Puts a segment into bypass or takes it out; returns when it is durable, and done by a dataplane that runs. `author` as for
+    /// [`Backend::set_mode`].
+    ///
+    /// # Errors
+    /// [`BackendError`]; what held before still does.
+    fn set_bypass(
+        &self,
+        segment: &str,
+        change: &BypassBody,
+        author: &str,
+    ) -> Result<BypassChanged, BackendError>;
 
     /// Rules of the policy in force, in the order of their numbers.
     ///

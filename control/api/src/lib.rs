@@ -23,6 +23,7 @@ mod address;
 mod alarm;
 mod backend;
 mod binding;
+mod bypass;
 mod client;
 mod error;
 mod event;
@@ -42,6 +43,7 @@ mod versions;
 pub use address::{AddressFilter, AddressFilterError};
 pub use backend::{Backend, BackendError, Identity};
 pub use binding::{Binding, BindingRenewal, BindingRenewed};
+pub use bypass::{BYPASS_S_MAX, Bypass, BypassBody, BypassChanged};
 pub use client::{Client, ClientError, EventStream};
 pub use error::{ErrorBody, ErrorCode};
 pub use event::{EventKind, EventLine, Lost, LostTag, StreamItem};
@@ -58,8 +60,8 @@ pub use server::{
     BODY_BYTES_MAX, CONNECTIONS_MAX, HISTORY_EVENTS, STREAMS_MAX, ServeError, openapi, serve,
 };
 pub use status::{
-    ControlState, ControlStatus, DataplaneState, DataplaneStatus, MemoryStatus, PortStatus,
-    SegmentStatus, Status, WorkerStatus,
+    ControlState, ControlStatus, DataplaneState, DataplaneStatus, Handling, MemoryStatus,
+    PortStatus, SegmentStatus, Status, WorkerStatus,
 };
 pub use text::{printable, thousands, to_json};
 pub use time::Time;

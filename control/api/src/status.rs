@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::bypass::Bypass;
 use crate::policy::Mode;
 use crate::time::Time;
 
@@ -169,6 +170,29 @@ pub struct MemoryStatus {
     pub policy_bytes: u64,
 }
 
+/// What the dataplane does with a segment's frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Handling {
+    /// They are judged.
+    #[default]
+    Judged,
+    /// All are forwarded: in bypass, or after a failure that opens the segment.
+    Open,
+    /// All are dropped, after a failure that closes the segment.
+    Closed,
+}
+
+impl From<loadlock_exchange::Handling> for Handling {
+    fn from(handling: loadlock_exchange::Handling) -> Self {
+        match handling {
+            loadlock_exchange::Handling::Judged => Self::Judged,
+            loadlock_exchange::Handling::Open => Self::Open,
+            loadlock_exchange::Handling::Closed => Self::Closed,
+        }
+    }
+}
+
 /// One segment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SegmentStatus {
@@ -178,6 +202,10 @@ pub struct SegmentStatus {
     pub mode: Mode,
     /// Rules of the policy in force that hold in it.
     pub rules: u64,
+    /// What the dataplane does with its frames.
+    pub handling: Handling,
+    /// Who put it into bypass; null unless it is.
+    pub bypass: Option<Bypass>,
     /// Port on side A.
     pub side_a: PortStatus,
     /// Port on side B.
@@ -203,6 +231,8 @@ pub struct PortStatus {
     pub forwarded_packets: u64,
     /// Their bytes.
     pub forwarded_bytes: u64,
+    /// Of the frames forwarded, those that nobody judged: in bypass, or after a failure that opens the segment.
+    pub unjudged_packets: u64,
     /// Of these, frames dropped; `GET /v1/drops` has the reasons.
     pub dropped_packets: u64,
     /// Frames forwarded that enforce mode would drop.

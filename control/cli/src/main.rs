@@ -17,6 +17,7 @@
 
 mod allow;
 mod bindings;
+mod bypass;
 mod check;
 mod completions;
 mod control;
@@ -67,6 +68,8 @@ enum Verb {
     Status(status::Arguments),
     /// Change what a segment does with frames that no rule permits
     Mode(mode::Arguments),
+    /// Forward everything of a segment, unjudged, and end it
+    Bypass(bypass::Arguments),
     /// The rules of the policy in force
     Rules(rules::Arguments),
     /// Policy versions: propose, approve, apply, roll back, compare, test
@@ -119,6 +122,7 @@ impl Verb {
         match self {
             Self::Status(arguments) => arguments.run(),
             Self::Mode(arguments) => arguments.run(),
+            Self::Bypass(arguments) => arguments.run(),
             Self::Rules(arguments) => arguments.run(),
             Self::Policy(arguments) => arguments.run(),
             Self::Allow(arguments) => arguments.run(),

@@ -2,7 +2,8 @@
 
 use clap::Args;
 use loadlock_api::{
-    MemoryStatus, Mode, PortStatus, SegmentStatus, Side, Status, WorkerStatus, printable, thousands,
+    Handling, MemoryStatus, Mode, PortStatus, SegmentStatus, Side, Status, WorkerStatus, printable,
+    thousands,
 };
 
 use crate::exit;
@@ -210,7 +211,13 @@ fn segments(status: &Status) -> String {
         ("WOULD DENY", Align::Right),
     ]);
     for segment in &status.segments {
-        let name = [segment.name.clone(), segment.mode.to_string(), thousands(segment.rules)];
+        let mode = match segment.handling {
+            Handling::Judged => segment.mode.to_string(),
+            Handling::Open if segment.bypass.is_some() => format!("{} (bypass)", segment.mode),
+            Handling::Open => format!("{} (open)", segment.mode),
+            Handling::Closed => format!("{} (closed)", segment.mode),
+        };
+        let name = [segment.name.clone(), mode, thousands(segment.rules)];
         let [name, mode, rules] = name;
         table.row(port_row([name, mode, rules], Side::A, &segment.side_a));
         table.row(port_row(Default::default(), Side::B, &segment.side_b));

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use loadlock_api::{
-    Backend, BackendError, Binding, BindingRenewal, BindingRenewed, DropCount, EventLine,
-    Explanation, ExplanationQuery, Flow, FlowQuery, Identity, IsItMe, LearningAnswer,
-    LearningRequest, Listing, Mode, ModeChanged, PolicyAnswer, PolicyChanged, PolicyRequest, Rule,
-    RuleQuery, Status,
+    Backend, BackendError, Binding, BindingRenewal, BindingRenewed, BypassBody, BypassChanged,
+    DropCount, EventLine, Explanation, ExplanationQuery, Flow, FlowQuery, Identity, IsItMe,
+    LearningAnswer, LearningRequest, Listing, Mode, ModeChanged, PolicyAnswer, PolicyChanged,
+    PolicyRequest, Rule, RuleQuery, Status,
 };
 use loadlock_policy::AddressMatch;
 use loadlock_settings::Settings;
@@ -28,6 +28,12 @@ pub(crate) enum Command {
         mode: Mode,
         author: String,
         reply: Reply<ModeChanged>,
+    },
+    SetBypass {
+        segment: String,
+        change: BypassBody,
+        author: String,
+        reply: Reply<BypassChanged>,
     },
     Rules(RuleQuery, Reply<Listing<Rule>>),
     Bindings(RuleQuery, Reply<Listing<Binding>>),
@@ -105,6 +111,16 @@ impl Backend for CoreBackend {
     ) -> Result<ModeChanged, BackendError> {
         let (segment, author) = (segment.to_owned(), author.to_owned());
         self.ask(|reply| Command::SetMode { segment, mode, author, reply })
+    }
+
+    fn set_bypass(
+        &self,
+        segment: &str,
+        change: &BypassBody,
+        author: &str,
+    ) -> Result<BypassChanged, BackendError> {
+        let (segment, change, author) = (segment.to_owned(), change.clone(), author.to_owned());
+        self.ask(|reply| Command::SetBypass { segment, change, author, reply })
     }
 
     fn rules(&self, query: &RuleQuery) -> Result<Listing<Rule>, BackendError> {

@@ -19,6 +19,7 @@ use loadlock_store::{Cursor, Store};
 use tokio::sync::broadcast;
 
 use crate::backend::Command;
+use crate::bypass::Held;
 use crate::change::Deadline;
 use crate::denials::DenialLog;
 use crate::error::EngineError;
@@ -74,6 +75,8 @@ pub(crate) struct Core {
     pub decided_segments: BTreeSet<String>,
     /// When the next window ends, ns since 1970.
     pub window_end_ns: Option<u64>,
+    /// Of each segment, its bypass if it is in one.
+    pub bypasses: Vec<Option<Held>>,
 }
 
 /// Different refused tuples that are kept for questions; about 100 bytes each.
@@ -147,6 +150,7 @@ impl Core {
             volume: Volume::new(DRIFT_TUPLES_MAX),
             decided_segments: BTreeSet::new(),
             window_end_ns: None,
+            bypasses: Held::of(&std::mem::take(&mut storage.bypasses), &names),
             live: LiveView::new(settings.control.flow_view_capacity as usize),
             // What is in the evidence but not in the version becomes one as soon as versions are due.
             learned_revision: u64::MAX,
@@ -207,6 +211,7 @@ impl Core {
         self.save_if_due(now);
         self.revert_if_due(now);
         self.expire_if_due();
+        self.end_bypasses_if_due();
         if self.window_end_ns.is_some_and(|end| now_ns() >= end) {
             self.windows_changed();
         }
@@ -254,6 +259,7 @@ impl Core {
         self.attach_error = None;
         self.live.clear_flows();
         self.exchange = Some(exchange);
+        self.tell_bypasses();
         self.publish_due = Some(now);
     }
 
@@ -506,6 +512,10 @@ impl Core {
             Command::Drops(reply) => drop(reply.send(Ok(self.drops()))),
             Command::SetMode { segment, mode, author, reply } => {
                 let result = self.set_mode(&segment, mode.into(), &author);
+                drop(reply.send(result));
+            }
+            Command::SetBypass { segment, change, author, reply } => {
+                let result = self.set_bypass(&segment, &change, &author);
                 drop(reply.send(result));
             }
             Command::Snapshot(reply) => drop(reply.send(Ok(self.state.clone()))),

@@ -19,6 +19,7 @@
 
 mod answers;
 mod backend;
+mod bypass;
 mod change;
 mod core;
 mod denials;

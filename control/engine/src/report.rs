@@ -2,14 +2,15 @@
 
 use hdrhistogram::Histogram;
 use loadlock_api::{
-    ControlState, ControlStatus, DataplaneState, DataplaneStatus, DropCount, MemoryStatus, Opens,
-    PortStatus, Rule, SegmentStatus, Status, Time, WorkerStatus, thousands,
+    ControlState, ControlStatus, DataplaneState, DataplaneStatus, DropCount, Handling,
+    MemoryStatus, Opens, PortStatus, Rule, SegmentStatus, Status, Time, WorkerStatus, thousands,
 };
 use loadlock_exchange::{ControlExchange, DropReason, PortTally, WorkerCounter};
 use loadlock_learn::day_of;
 use loadlock_policy::Opens as PolicyOpens;
 use loadlock_settings::{PortIndex, Settings};
 
+use crate::bypass::Held;
 use crate::core::Core;
 
 impl Core {
@@ -124,9 +125,18 @@ impl Core {
             mode: self.state.modes[at].into(),
             rules: rules.filter(|rule| *rule.parts().segment == *segment.name.as_str()).count()
                 as u64,
+            handling: self.handling(segment.side_a),
+            bypass: self.bypasses[at].as_ref().map(Held::shown),
             side_a: self.port(segment.side_a),
             side_b: self.port(segment.side_b),
         }
+    }
+
+    /// What the dataplane does with the frames of this port's segment.
+    fn handling(&self, port: PortIndex) -> Handling {
+        let exchange = self.exchange.as_ref();
+        exchange
+            .map_or_else(Handling::default, |exchange| exchange.port_state(port.0).handling.into())
     }
 
     fn port(&self, index: PortIndex) -> PortStatus {
@@ -143,6 +153,7 @@ impl Core {
             received_bytes: tally.received_bytes,
             forwarded_packets: tally.forwarded_packets,
             forwarded_bytes: tally.forwarded_bytes,
+            unjudged_packets: tally.unjudged_packets,
             dropped_packets: tally.dropped_packets(),
             would_deny_packets: tally.would_deny.iter().sum(),
             missed_packets: state.missed,

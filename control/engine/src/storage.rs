@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
-use loadlock_store::{Answer, Cursor, EvidenceRow, InForce, NewAnswer, Opened, Store, StoreError};
+use loadlock_store::{
+    Answer, Cursor, EvidenceRow, InForce, NewAnswer, NewBypass, Opened, Store, StoreError,
+};
 
 use crate::error::EngineError;
 
@@ -66,6 +68,7 @@ pub(crate) struct Storage {
     pub evidence: Vec<EvidenceRow>,
     pub answers: Vec<Answer>,
     pub cursors: Vec<Cursor>,
+    pub bypasses: Vec<NewBypass>,
 }
 
 impl Storage {
@@ -75,6 +78,7 @@ impl Storage {
         let evidence = store.load_evidence()?;
         let answers = store.answers()?;
         let cursors = store.cursors()?;
+        let bypasses = store.bypasses()?;
         let (requests, inbox) = unbounded();
         let (done, saved) = unbounded();
         let thread = std::thread::Builder::new()
@@ -90,6 +94,7 @@ impl Storage {
             evidence,
             answers,
             cursors,
+            bypasses,
         })
     }
 

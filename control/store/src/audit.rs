@@ -26,11 +26,15 @@ pub enum Action {
     Confirmed,
     /// It was taken out of force for an older one.
     Reverted,
+    /// A segment's frames are no longer judged by it, nor by any; the note names the segment first.
+    BypassOn,
+    /// They are judged again.
+    BypassOff,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Proposed,
         Self::Approved,
         Self::Rejected,
@@ -38,6 +42,8 @@ impl Action {
         Self::Learned,
         Self::Confirmed,
         Self::Reverted,
+        Self::BypassOn,
+        Self::BypassOff,
     ];
 
     /// The name in the database and everywhere else; stable.
@@ -51,6 +57,8 @@ impl Action {
             Self::Learned => "learned",
             Self::Confirmed => "confirmed",
             Self::Reverted => "reverted",
+            Self::BypassOn => "bypass-on",
+            Self::BypassOff => "bypass-off",
         }
     }
 
@@ -82,7 +90,8 @@ pub struct AuditEntry {
     pub version_sha256: Vec<u8>,
     /// Reason or remark; may be empty.
     pub note: String,
-    /// Of [`Action::Applied`]: time in ns within which it must be confirmed; 0: needn't be.
+    /// Of [`Action::Applied`]: time in ns within which it must be confirmed; 0: needn't be. Of [`Action::BypassOn`]: for how long; 0:
+    /// until it is taken out.
     pub confirm_within_ns: u64,
 }
 

@@ -15,6 +15,7 @@
 
 mod answer;
 mod audit;
+mod bypass;
 mod copy;
 mod error;
 mod evidence;
@@ -27,6 +28,7 @@ mod version;
 
 pub use answer::{Answer, NewAnswer};
 pub use audit::{Action, AuditEntry};
+pub use bypass::NewBypass;
 pub use error::StoreError;
 pub use evidence::{Cursor, EvidenceRow};
 pub use force::{InForce, Pending};

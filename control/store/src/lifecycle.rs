@@ -300,9 +300,13 @@ fn state_of(entries: &[AuditEntry], number: VersionNumber, head: Option<Head>) -
         return if head.is_pending { VersionState::Unconfirmed } else { VersionState::InForce };
     }
     let settled = entries.last().map(|entry| match entry.action {
-        Action::Applied | Action::Learned | Action::Confirmed | Action::Reverted => {
-            VersionState::Superseded
-        }
+        // Bypass is noted of a version in force.
+        Action::Applied
+        | Action::Learned
+        | Action::Confirmed
+        | Action::Reverted
+        | Action::BypassOn
+        | Action::BypassOff => VersionState::Superseded,
         Action::Rejected => VersionState::Rejected,
         Action::Approved => VersionState::Approved,
         Action::Proposed => VersionState::Proposed,

@@ -22,6 +22,7 @@ pub use error::ClientError;
 pub use stream::EventStream;
 
 use crate::binding::{Binding, BindingRenewal, BindingRenewed};
+use crate::bypass::{BypassBody, BypassChanged};
 use crate::event::EventLine;
 use crate::event_filter::EventFilter;
 use crate::explanation::{Explanation, ExplanationQuery};
@@ -83,6 +84,20 @@ impl Client {
     pub fn set_mode(&self, segment: &str, mode: Mode) -> Result<ModeChanged, ClientError> {
         let body = crate::to_json(&ModeChange { mode: mode.name().to_owned() }).unwrap_or_default();
         let path = format!("/v1/segments/{}/mode", percent_encoded(segment));
+        self.ask(Method::PUT, &path, Some(body))
+    }
+
+    /// `PUT /v1/segments/{segment}/bypass`. Durable, and done by a dataplane that runs, when this returns.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn set_bypass(
+        &self,
+        segment: &str,
+        change: &BypassBody,
+    ) -> Result<BypassChanged, ClientError> {
+        let body = crate::to_json(change).unwrap_or_default();
+        let path = format!("/v1/segments/{}/bypass", percent_encoded(segment));
         self.ask(Method::PUT, &path, Some(body))
     }
 

@@ -7,6 +7,7 @@
 use super::endpoint::{Endpoint, Parameter, get, post, put};
 use super::{BODY_BYTES_MAX, learning, policy, routes};
 use crate::binding::{Binding, BindingRenewal, BindingRenewed};
+use crate::bypass::{BypassBody, BypassChanged};
 use crate::event::{EventLine, StreamItem};
 use crate::explanation::Explanation;
 use crate::learning::{
@@ -46,6 +47,14 @@ pub(super) fn all() -> Vec<Endpoint> {
         put("/v1/segments/{segment}/mode", Approver, "Set a segment's mode", routes::set_mode)
             .takes::<ModeChange>()
             .answers::<ModeChanged>(),
+        put(
+            "/v1/segments/{segment}/bypass",
+            Approver,
+            "Forward everything of a segment, unjudged, or end that",
+            routes::set_bypass,
+        )
+        .takes::<BypassBody>()
+        .answers::<BypassChanged>(),
         put(
             "/v1/segments/{segment}/bindings",
             Approver,

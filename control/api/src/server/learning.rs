@@ -104,18 +104,21 @@ fn part(path: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {
     })
 }
 
-fn invalid(message: String) -> Refusal {
+pub(super) fn invalid(message: String) -> Refusal {
     Refusal::new(ErrorCode::InvalidBody, message, "correct the body and send it again.")
 }
 
-async fn parsed<T: DeserializeOwned>(request: Request, example: &str) -> Result<T, Refusal> {
+pub(super) async fn parsed<T: DeserializeOwned>(
+    request: Request,
+    example: &str,
+) -> Result<T, Refusal> {
     let bytes = body(request).await?;
     serde_json::from_slice(&bytes)
         .map_err(|error| invalid(format!("the body isn't {example} or the like: {error}")))
 }
 
 /// An auditor reads it later: there must be one, and no book.
-fn check_reason(reason: &str) -> Result<(), Refusal> {
+pub(super) fn check_reason(reason: &str) -> Result<(), Refusal> {
     let bytes = reason.trim().len();
     if (1..=REASON_BYTES_MAX).contains(&bytes) {
         return Ok(());

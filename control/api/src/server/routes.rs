@@ -18,11 +18,13 @@ use super::connection::Peer;
 use super::endpoints;
 use super::guard::Caller;
 use super::history::History;
+use super::learning::{check_reason, invalid, parsed};
 use super::query::Parameters;
 use super::refusal::Refusal;
 use super::{ARRIVAL_TIME, BODY_BYTES_MAX, CALL_TIME, STREAMS_MAX, stream};
 use crate::backend::{Backend, BackendError};
 use crate::binding::BindingRenewal;
+use crate::bypass::{BYPASS_S_MAX, BypassBody};
 use crate::error::ErrorCode;
 use crate::explanation::ExplanationQuery;
 use crate::listing::{FlowQuery, RuleQuery};
@@ -93,6 +95,28 @@ pub(super) async fn set_mode(
     })?;
     let mode = Mode::from_name(&change.mode).ok_or_else(|| Refusal::invalid_mode(&change.mode))?;
     call(&shared, move |backend| backend.set_mode(&segment, mode, &caller.author())).await
+}
+
+pub(super) async fn set_bypass(
+    State(shared): State<Shared>,
+    caller: Caller,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let segment = segment_of(path)?;
+    let example = r#"{"on":true,"seconds":3600,"reason":"…"}"#;
+    let change: BypassBody = parsed(request, example).await?;
+    check_reason(&change.reason)?;
+    match change.seconds {
+        Some(seconds) if !(1..=BYPASS_S_MAX).contains(&seconds) => {
+            return Err(invalid(format!("seconds is {seconds}, allowed is 1 to {BYPASS_S_MAX}")));
+        }
+        Some(_) if !change.on => {
+            return Err(invalid("seconds is given, and only a bypass has a time".to_owned()));
+        }
+        _ => {}
+    }
+    call(&shared, move |backend| backend.set_bypass(&segment, &change, &caller.author())).await
 }
 
 fn segment_of(path: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {

@@ -95,6 +95,28 @@ impl Backend for Fake {
         Ok(ModeChanged { segment: segment.to_owned(), mode, previous, policy_version, generation })
     }
 
+    fn set_bypass(
+        &self,
+        segment: &str,
+        change: &BypassBody,
+        author: &str,
+    ) -> Result<BypassChanged, BackendError> {
+        self.trouble()?;
+        let mut status = self.status.lock().unwrap();
+        let known = status.segments.iter().map(|segment| segment.name.clone()).collect();
+        let Some(at) = status.segments.iter().position(|one| one.name == segment) else {
+            return Err(BackendError::UnknownSegment { found: segment.to_owned(), known });
+        };
+        let bypass = change.on.then(|| Bypass {
+            since: Time::from_ns(NOW_NS),
+            until: change.seconds.map(|seconds| Time::from_ns(NOW_NS + seconds * 1_000_000_000)),
+            author: author.to_owned(),
+            reason: change.reason.clone(),
+        });
+        let previous = std::mem::replace(&mut status.segments[at].bypass, bypass.clone());
+        Ok(BypassChanged { segment: segment.to_owned(), bypass, previous, in_force: true })
+    }
+
     fn rules(&self, query: &RuleQuery) -> Result<Listing<Rule>, BackendError> {
         self.trouble()?;
         if let Some(segment) = query.segment.as_ref().filter(|segment| *segment != "fab") {
@@ -337,6 +359,8 @@ pub fn status() -> Status {
             name: "fab".to_owned(),
             mode: Mode::Enforce,
             rules: 128,
+            handling: Handling::Judged,
+            bypass: None,
             side_a: port("fab-a", 1_234_567_890, 567),
             side_b: port("fab-b", 987_654_321, 1_234),
         }],
