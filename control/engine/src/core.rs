@@ -8,7 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam::channel::Receiver;
 use loadlock_api::{EventLine, Listing};
 use loadlock_exchange::{
-    ControlExchange, Event, EventKind, Mode, PublishError, RegionError, binding_capacity,
+    ControlExchange, Event, EventKind, Generation, Mode, PublishError, RegionError,
+    binding_capacity,
 };
 use loadlock_learn::{
     AdmissionSettings, Decisions, Drift, EvidenceChanges, LearnLimits, Learner, StationRow,
@@ -229,6 +230,13 @@ impl Core {
         if let Some(exchange) = &self.exchange {
             exchange.heartbeat(now_ns());
             if exchange.is_current() {
+                let published = Generation(self.generation);
+                if self.publish_due.is_none() && !exchange.is_in_force(published) {
+                    tracing::error!(
+                        "a starting dataplane refused the policy in the exchange: it is published again"
+                    );
+                    self.publish_due = Some(now);
+                }
                 return;
             }
             tracing::info!("the dataplane has made a new exchange");

@@ -180,6 +180,12 @@ impl ControlExchange {
         Some((generation, words[1]))
     }
 
+    /// False when the policy published last isn't in force any more: a starting dataplane found it damaged.
+    #[must_use]
+    pub fn is_in_force(&self, generation: Generation) -> bool {
+        self.writer.in_force().is_some_and(|now| now.generation >= generation)
+    }
+
     /// Generations the workers judge by; `None` for one that is offline.
     #[must_use]
     pub fn generations(&self) -> Vec<Option<u64>> {
