@@ -66,11 +66,11 @@ impl Site {
         Path::new("/dev/shm").join(&self.name).join("exchange")
     }
 
-    /// The configuration but for ports and segments, with small tables, and everything learned that is seen: tests have seconds; `dataplane` and `control` are more lines of those tables.
+    /// The configuration but for ports and segments, with small tables, workers that may share their core, and everything learned that is seen: tests have seconds; `dataplane` and `control` are more lines of those tables.
     pub fn base(&self, dataplane: &str, control: &str) -> String {
         format!(
             "[dataplane]\nmain_core = 0\nworker_cores = [1]\nfile_prefix = \"{name}\"\nhugepages = false\n\
-             mbufs = 8191\nmbuf_cache = 128\n{dataplane}\n\
+             watchdog_ms = 5000\nmbufs = 8191\nmbuf_cache = 128\n{dataplane}\n\
              [exchange]\npath = \"{exchange}\"\nevent_ring_events = 16384\nrule_capacity = 4096\n\
              [flows]\nnarrow_capacity = 16384\nwide_capacity = 4096\n\
              [control]\ncore = 0\nsocket = \"control.sock\"\nstore = \"loadlock.db\"\nversion_interval_s = 1\nadmission = \"record-all\"\n{control}\n",

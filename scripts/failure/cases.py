@@ -1,0 +1,308 @@
+"""The failures: how each is caused, and what is promised."""
+import os
+import signal
+import time
+
+from line import FLOWS, RING_EVENTS, SEGMENTS, WALL, wait_until
+
+ANSWERS = {"static": "static", "open": "open", "closed": "closed"}
+
+
+def keys_for(key, answers=ANSWERS, **more):
+    return {name: [f'{key} = "{answers[name]}"'] for name in SEGMENTS if name in answers} | more
+
+
+class Measurement:
+    """What goes through from `__enter__` on, to be read when traffic has paused."""
+
+    def __init__(self, line, case, fresh=False):
+        self.line, self.traffic, self.case, self.fresh = line, line.traffic, case, fresh
+        self.cause_at = self.repaired_at = None
+
+    def __enter__(self):
+        self.traffic.pause()
+        self.traffic.new_conversations = self.fresh
+        self.marks = self.traffic.mark()
+        self.traffic.start()
+        return self
+
+    def __exit__(self, *_):
+        self.traffic.pause()
+        self.traffic.new_conversations = False
+
+    def caused(self):
+        self.cause_at = time.monotonic()
+
+    def row(self, segment, answer, promise):
+        """One line of the table. `promise` takes the row and says what is wrong, or nothing."""
+        permitted, foreign = self.traffic.permitted[segment], self.traffic.foreign[segment]
+        sent, lost = permitted.lost(self.marks[segment, permitted.port])
+        foreign_sent, stopped = foreign.lost(self.marks[segment, foreign.port])
+        row = {
+            "case": self.case,
+            "answer": answer,
+            "permitted_sent": sent,
+            "permitted_lost": lost,
+            "foreign_sent": foreign_sent,
+            "foreign_passed": foreign_sent - stopped,
+            "noticed_ms": None,
+            "judged_again_ms": None,
+        }
+        if self.cause_at is not None and row["foreign_passed"]:
+            row["noticed_ms"] = self.since(self.traffic.first_arrival(foreign, self.cause_at), self.cause_at)
+        elif self.cause_at is not None and lost:
+            before = self.repaired_at or time.monotonic()
+            last = max((when for when in list(permitted.arrived.values()) if when < before), default=None)
+            row["noticed_ms"] = self.since(last, self.cause_at)
+        if self.repaired_at is not None and lost:
+            row["judged_again_ms"] = self.since(self.traffic.first_arrival(permitted, self.repaired_at), self.repaired_at)
+        row["wrong"] = promise(row) or ""
+        return row
+
+    @staticmethod
+    def since(when, start):
+        return None if when is None else max(0.0, (when - start) * 1000)
+
+
+def nothing_lost_nothing_passed(row):
+    if row["permitted_lost"] or row["foreign_passed"]:
+        return "what is permitted must arrive, and nothing else"
+
+
+def everything_passed(row):
+    if row["permitted_lost"] or row["foreign_passed"] != row["foreign_sent"]:
+        return "everything must arrive"
+
+
+def opened(row):
+    if row["permitted_lost"] or not row["foreign_passed"]:
+        return "what is permitted must all arrive, and from the failure on everything"
+
+
+def closed(row):
+    if not row["permitted_lost"] or row["foreign_passed"]:
+        return "from the failure on nothing may arrive"
+
+
+def nothing_passed(row):
+    if row["permitted_lost"] != row["permitted_sent"] or row["foreign_passed"]:
+        return "nothing may arrive"
+
+
+def of_each(measured, promises, answers=ANSWERS):
+    return [
+        measured.row(number, answers.get(name, "static"), promises[name])
+        for number, name in enumerate(SEGMENTS)
+    ]
+
+
+BY_ANSWER = {"static": nothing_lost_nothing_passed, "open": opened, "closed": closed}
+
+
+def no_policy(line):
+    line.forget()
+    line.configure(**keys_for("no_policy"))
+    line.start_dataplane()
+    wait_until("the dataplane runs", lambda: "running:" in line.log("dataplane"))
+    with Measurement(line, "no policy yet") as measured:
+        time.sleep(1)
+    yield from of_each(measured, {"static": nothing_passed, "open": everything_passed, "closed": nothing_passed})
+    line.start_control()
+    wait_until("control is attached", line.is_running)
+    line.install_policy()
+    with Measurement(line, "no policy yet, then one") as measured:
+        time.sleep(0.3)
+    yield from of_each(measured, dict.fromkeys(SEGMENTS, nothing_lost_nothing_passed))
+
+
+def bypass(line):
+    with Measurement(line, "bypass put on by a person") as measured:
+        time.sleep(0.2)
+        measured.caused()
+        answer = line.loadlock("bypass", "on", "static", "--reason", "scripts/failures")
+        if not answer or not answer[0]["in_force"]:
+            raise SystemExit("scripts/failures: `loadlock bypass on` failed")
+        time.sleep(0.5)
+    yield measured.row(0, "-", opened)
+    with Measurement(line, "in bypass, dataplane and control restarted"):
+        pid = line.dataplane_pid()
+        line.kill("control")
+        os.kill(pid, signal.SIGKILL)
+        line.children.pop("dataplane").wait()
+        line.start_dataplane()
+        line.start_control()
+        wait_until("both run again", line.is_running)
+    with Measurement(line, "in bypass, after both were killed and started again") as measured:
+        time.sleep(0.3)
+    yield measured.row(0, "-", everything_passed)
+    line.loadlock("bypass", "off", "static", "--reason", "scripts/failures")
+    with Measurement(line, "bypass taken off") as measured:
+        time.sleep(0.3)
+    yield measured.row(0, "-", nothing_lost_nothing_passed)
+
+
+def control_dead(line):
+    reconfigure(line, **keys_for("control_dead"))
+    with Measurement(line, "control killed") as measured:
+        time.sleep(0.3)
+        line.kill("control")
+        measured.caused()
+        time.sleep(2)
+    yield from of_each(measured, BY_ANSWER)
+    line.start_control()
+    wait_until("control is attached", line.is_running)
+    with Measurement(line, "control killed and started again") as measured:
+        time.sleep(0.3)
+    yield from of_each(measured, dict.fromkeys(SEGMENTS, nothing_lost_nothing_passed))
+
+
+def policy_corrupt_running(line):
+    reconfigure(line, **keys_for("policy_corrupt"))
+    line.children["control"].send_signal(signal.SIGSTOP)
+    with Measurement(line, "policy damaged while it is published") as measured:
+        time.sleep(0.3)
+        line.publish_damaged_policy()
+        measured.caused()
+        time.sleep(0.5)
+    yield from of_each(measured, BY_ANSWER)
+
+
+def policy_corrupt_at_start(line):
+    line.children["control"].send_signal(signal.SIGSTOP)
+    line.kill("dataplane")
+    line.damage_policy_at_rest()
+    starts = line.log("dataplane").count("running:")
+    line.start_dataplane()
+    wait_until("the dataplane runs", lambda: line.log("dataplane").count("running:") > starts)
+    with Measurement(line, "policy damaged when the dataplane starts") as measured:
+        time.sleep(0.5)
+    yield from of_each(measured, {"static": nothing_passed, "open": everything_passed, "closed": nothing_passed})
+    line.children["control"].send_signal(signal.SIGCONT)
+    wait_until("the policy is published again", lambda: published_again(line))
+    with Measurement(line, "policy damaged when the dataplane starts, then a whole one") as measured:
+        time.sleep(0.3)
+    yield from of_each(measured, dict.fromkeys(SEGMENTS, nothing_lost_nothing_passed))
+
+
+def published_again(line):
+    status = line.status()
+    return status and all(segment["handling"] == "judged" for segment in status["segments"]) and status["workers"][0]["generation"]
+
+
+def ring_full(line):
+    answers = {"static": "static", "closed": "closed"}
+    reconfigure(line, dataplane=["control_silence_s = 60", "watchdog_ms = 5000"], **keys_for("ring_full", answers))
+    line.children["control"].send_signal(signal.SIGSTOP)
+    fill(line, RING_EVENTS + 200)
+    promises = {"static": nothing_lost_nothing_passed, "open": nothing_lost_nothing_passed, "closed": nothing_passed}
+    with Measurement(line, "event ring full, new conversations", fresh=True) as measured:
+        time.sleep(0.3)
+    yield from of_each(measured, promises, answers)
+    with Measurement(line, "event ring full, running conversations") as measured:
+        time.sleep(0.3)
+    yield from of_each(measured, dict.fromkeys(SEGMENTS, nothing_lost_nothing_passed), answers)
+    line.children["control"].send_signal(signal.SIGCONT)
+
+
+def table_full(line):
+    reconfigure(line, **keys_for("table_full"))
+    fill(line, FLOWS + 200)
+    promises = {"static": nothing_lost_nothing_passed, "open": everything_passed, "closed": nothing_passed}
+    with Measurement(line, "flow table full, new conversations", fresh=True) as measured:
+        time.sleep(0.3)
+    yield from of_each(measured, promises)
+    with Measurement(line, "flow table full, running conversations") as measured:
+        time.sleep(0.3)
+    promises = {"static": nothing_lost_nothing_passed, "open": everything_passed, "closed": nothing_lost_nothing_passed}
+    yield from of_each(measured, promises)
+
+
+def dataplane_dead(line):
+    run_both(line)
+    with Measurement(line, "dataplane killed") as measured:
+        time.sleep(0.3)
+        os.kill(line.dataplane_pid(), signal.SIGKILL)
+        measured.caused()
+        measured.repaired_at = measured.cause_at
+        wait_until("it forwards again", lambda: all(arrives(line, stream, measured.cause_at + 0.3) for stream in line.traffic.permitted))
+        time.sleep(0.2)
+    yield measured.row(0, "closed", closed)
+
+
+def worker_hung(line):
+    run_both(line, dataplane=[])
+    pid = line.dataplane_pid()
+    with Measurement(line, "worker hung") as measured:
+        time.sleep(0.3)
+        thread = line.hang_worker(pid)
+        measured.caused()
+        os.waitpid(thread, WALL)
+        ended_ms = (time.monotonic() - measured.cause_at) * 1000
+        measured.repaired_at = measured.cause_at
+        wait_until("it forwards again", lambda: all(arrives(line, stream, measured.cause_at + 0.3) for stream in line.traffic.permitted))
+        time.sleep(0.2)
+    row = measured.row(0, "restart", closed)
+    row["noticed_ms"] = ended_ms
+    if ended_ms > 100:
+        row["wrong"] = f"noticed after {ended_ms:.0f} ms, allowed are 100"
+    if "hasn't polled for" not in line.log("run"):
+        row["wrong"] = "the log doesn't say why"
+    yield row
+
+
+def arrives(line, stream, after):
+    return line.traffic.first_arrival(stream, after) is not None
+
+
+def run_both(line, **keys):
+    line.stop_all()
+    line.configure(**keys)
+    line.start_run()
+    settle(line)
+
+
+def reconfigure(line, **keys):
+    """Starts both again with other keys, the policy in force, and every stream's conversation begun."""
+    line.stop_all()
+    line.configure(**keys)
+    line.start_control()
+    line.start_dataplane()
+    wait_until("both run", line.is_running)
+    settle(line)
+
+
+def settle(line):
+    with Measurement(line, "settling"):
+        begun = time.monotonic()
+        wait_until("every permitted stream arrives", lambda: all(arrives(line, stream, begun) for stream in line.traffic.permitted))
+
+
+def fill(line, conversations):
+    """Begins so many conversations in the first segment, as fast as it goes without loss."""
+    stream = line.traffic.permitted[0]
+    for number in range(conversations):
+        line.traffic.transmit(stream, 1024 + number)
+        if number % 32 == 31:
+            time.sleep(0.002)
+    line.traffic.pause()
+
+
+CASES = {
+    "no-policy": no_policy,
+    "bypass": bypass,
+    "control-dead": control_dead,
+    "policy-corrupt-running": policy_corrupt_running,
+    "policy-corrupt-at-start": policy_corrupt_at_start,
+    "ring-full": ring_full,
+    "table-full": table_full,
+    "dataplane-dead": dataplane_dead,
+    "worker-hung": worker_hung,
+}
+NAMES = list(CASES)
+
+
+def run(line, only=None):
+    for name, case in CASES.items():
+        # The first installs the policy; the one after the damage needs it damaged.
+        if only in (None, name) or name == "no-policy":
+            yield from case(line)
