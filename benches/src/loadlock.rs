@@ -97,6 +97,7 @@ file_prefix = "{prefix}"
 hugepages = {hugepages}
 mbufs = {mbufs}
 policy_wait_ms = 600000
+watchdog_ms = 10000
 latency_sample_bursts = {sample}
 [exchange]
 path = "{exchange}"
