@@ -1,11 +1,14 @@
 //! `loadlock control`: the daemon that learns, keeps versions and publishes.
 
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clap::Args;
 use loadlock_settings::{Machine, Settings};
+use sd_notify::NotifyState;
 
 use crate::exit;
 use crate::failure::Failure;
@@ -32,9 +35,33 @@ impl Arguments {
         settings.check_machine(&Machine::here()?)?;
         output::log_to_stderr(settings.control.log.as_str());
         let stop = stop_on_signal()?;
-        loadlock_engine::run(&settings, &stop).map_err(Failure::Engine)?;
-        Ok(exit::OK)
+        let teller = tell_systemd(settings.control.socket.clone(), stop.clone());
+        let ended = loadlock_engine::run(&settings, &stop).map_err(Failure::Engine);
+        stop.store(true, Ordering::Relaxed);
+        // It ends by itself once `stop` is set, and has nothing to say that matters then.
+        let _ = teller.join();
+        ended.map(|()| exit::OK)
     }
+}
+
+/// Tells systemd that control is ready once its API answers, and that it ends once `stop` is set. Without systemd nothing is sent.
+fn tell_systemd(socket: PathBuf, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut ready = false;
+        while !stop.load(Ordering::Relaxed) {
+            if !ready && UnixStream::connect(&socket).is_ok() {
+                ready = true;
+                tell(&NotifyState::Ready);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        tell(&NotifyState::Stopping);
+    })
+}
+
+fn tell(state: &NotifyState<'_>) {
+    // It fails when systemd is gone, and then nobody waits for it.
+    let _ = sd_notify::notify(std::slice::from_ref(state));
 }
 
 /// A flag that SIGTERM and SIGINT set.

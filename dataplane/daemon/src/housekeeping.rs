@@ -14,6 +14,7 @@ use crate::exit::Failure;
 use crate::failures::Failures;
 use crate::overrides::{OverrideBoard, Overrides};
 use crate::ports::state;
+use crate::service::Service;
 use crate::watchdog::{Change, EVERY, Watchdog};
 
 /// Port states are read and the heartbeat is written once in so many rounds: ten times a second.
@@ -39,6 +40,7 @@ impl Watch<'_> {
         let count = workers.threads().len();
         let allowed = self.settings.dataplane.watchdog;
         let mut watchdog = Watchdog::new(count, allowed, Instant::now());
+        let mut service = Service::new(self.settings.dataplane.restarts_when_hung);
         let mut round = 0;
         while !stop.load(Ordering::Relaxed) && (0..count).all(|worker| workers.is_running(worker)) {
             let beats = (0..count).map(|worker| self.exchange.worker_heartbeat_ns(worker));
@@ -49,6 +51,8 @@ impl Watch<'_> {
             let overrides = self.failures.look(self.exchange, now_ns);
             let changed = overrides != self.board.now();
             self.board.set(overrides);
+            let beats = (0..count).map(|worker| self.exchange.worker_heartbeat_ns(worker));
+            service.look(beats, Instant::now());
             if changed || round % ROUNDS == 0 {
                 self.exchange.heartbeat(now_ns, self.clock.hz());
                 self.store_port_states(&at_start, overrides);
@@ -56,6 +60,7 @@ impl Watch<'_> {
             round = round.wrapping_add(1);
             sleep(EVERY);
         }
+        service.ends();
         Ok(())
     }
 

@@ -17,6 +17,7 @@ mod housekeeping;
 mod ordered;
 mod overrides;
 mod ports;
+mod service;
 mod start;
 mod watchdog;
 mod worker;
