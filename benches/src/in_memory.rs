@@ -128,16 +128,14 @@ impl Path {
         let judged =
             pipeline.judge(ingress, self.now_ns, frames, policy, &mut worker.events, verdicts);
         worker.events.publish();
-        let mut forwarded = 0;
-        if judged.all_allowed {
+        let forwarded = if judged.all_allowed {
             tally.count_allowed(frames.len() as u64, judged.frame_bytes);
-            forwarded = frames.len();
+            frames.len()
         } else {
-            for (frame, verdict) in frames.iter().zip(verdicts.iter()) {
-                tally.count(*verdict, frame.len() as u32);
-                forwarded += usize::from(verdict.forwards());
-            }
-        }
+            let verdicts = &verdicts[..frames.len()];
+            let bytes_of = |at: usize| frames[at].len() as u32;
+            frames.len() - tally.count_burst(verdicts, judged.frame_bytes, bytes_of)
+        };
         tally.flush(&worker.ports()[side as usize]);
         self.now_ns += BURST_NS;
         self.bursts += 1;

@@ -59,12 +59,13 @@ impl Forwarder {
             self.tally.count_allowed(self.burst.len() as u64, judged.frame_bytes);
             return;
         }
-        let mut any_denied = false;
-        for (frame, verdict) in self.burst.iter().zip(verdicts.iter()) {
-            self.tally.count(*verdict, frame.frame_bytes());
-            any_denied |= !verdict.forwards();
-        }
-        if any_denied {
+        let frames = self.burst.len();
+        let verdicts = &verdicts[..frames];
+        let bytes_of = |at: usize| self.burst.get(at).map_or(0, |frame| frame.frame_bytes());
+        let denied = self.tally.count_burst(verdicts, judged.frame_bytes, bytes_of);
+        if denied == frames {
+            self.burst.free_all();
+        } else if denied > 0 {
             self.burst.divert(&mut self.denied, |index, _| verdicts[index].forwards());
             self.denied.free_all();
         }

@@ -181,23 +181,23 @@ fn add(word: &AtomicU64, amount: u64) {
 }
 
 impl PortBlock {
-    /// Adds a burst's tally. `others` says whether anything in it but frames and bytes is above zero; the rest is looked at
-    /// only then.
+    /// Adds a burst's tally. Of the reasons only those are looked at whose bit is set in `reasons`.
     #[inline]
-    pub fn add(&self, tally: &PortTally, others: bool) {
+    pub fn add(&self, tally: &PortTally, reasons: u64) {
         self.update(|words| {
             add(&words[0], tally.received_packets);
             add(&words[1], tally.received_bytes);
             add(&words[2], tally.forwarded_packets);
             add(&words[3], tally.forwarded_bytes);
-            if others {
-                let reasons = tally.dropped.iter().chain(&tally.would_deny);
-                let counts = reasons.chain([&tally.unjudged_packets]);
-                for (word, &amount) in words[4..].iter().zip(counts) {
-                    if amount != 0 {
-                        add(word, amount);
-                    }
-                }
+            if tally.unjudged_packets != 0 {
+                add(&words[4 + 2 * REASONS_MAX], tally.unjudged_packets);
+            }
+            let mut left = reasons;
+            while left != 0 {
+                let reason = left.trailing_zeros() as usize;
+                add(&words[4 + reason], tally.dropped[reason]);
+                add(&words[4 + REASONS_MAX + reason], tally.would_deny[reason]);
+                left &= left - 1;
             }
         });
     }
@@ -323,8 +323,8 @@ mod tests {
         tally.dropped[1] = 2;
         tally.would_deny[63] = 1;
         tally.unjudged_packets = 7;
-        block.add(&tally, true);
-        block.add(&tally, true);
+        block.add(&tally, u64::MAX);
+        block.add(&tally, u64::MAX);
         let read = block.tally();
         assert_eq!((read.received_packets, read.dropped[1], read.would_deny[63]), (6, 4, 2));
         assert_eq!(read.unjudged_packets, 14);

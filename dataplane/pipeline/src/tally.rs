@@ -1,6 +1,6 @@
 //! What became of one burst, added to the port's counters after transmission.
 
-use loadlock_exchange::{DropReason, PortBlock, PortTally};
+use loadlock_exchange::{DropReason, PortBlock, PortTally, REASONS_MAX};
 
 use crate::verdict::VerdictWord;
 
@@ -8,9 +8,11 @@ use crate::verdict::VerdictWord;
 #[derive(Default)]
 pub struct BurstTally {
     tally: PortTally,
-    /// Something besides frames and bytes is above zero.
-    others: bool,
+    /// Those that something was counted for: a bit each.
+    reasons: u64,
 }
+
+const _: () = assert!(REASONS_MAX <= u64::BITS as usize);
 
 impl BurstTally {
     /// An empty tally.
@@ -23,19 +25,40 @@ impl BurstTally {
     /// [`BurstTally::not_transmitted`] says otherwise.
     #[inline]
     pub fn count(&mut self, verdict: VerdictWord, frame_bytes: u32) {
-        self.tally.received_packets += 1;
-        self.tally.received_bytes += u64::from(frame_bytes);
-        let (dropped, would_deny) = (&mut self.tally.dropped, &mut self.tally.would_deny);
-        if !verdict.is_allowed() {
-            self.others = true;
-            let counts = if verdict.forwards() { would_deny } else { dropped };
-            counts[verdict.reason_index()] += 1;
+        self.count_burst(&[verdict], frame_bytes.into(), |_| frame_bytes);
+    }
+
+    /// Counts the frames that came in with these verdicts, `frame_bytes` long together; `bytes_of` says the length of one. Returns
+    /// how many aren't forwarded. What differs from its neighbours costs, not the frame.
+    #[inline]
+    pub fn count_burst(
+        &mut self,
+        verdicts: &[VerdictWord],
+        frame_bytes: u64,
+        bytes_of: impl Fn(usize) -> u32,
+    ) -> usize {
+        self.tally.received_packets += verdicts.len() as u64;
+        self.tally.received_bytes += frame_bytes;
+        let (mut at, mut dropped) = (0, 0);
+        for run in verdicts.chunk_by(|one, next| one == next) {
+            let (verdict, frames) = (run[0], run.len());
+            let end = at + frames;
+            if verdict.forwards() {
+                self.tally.forwarded_packets += frames as u64;
+                self.tally.forwarded_bytes +=
+                    (at..end).map(|at| u64::from(bytes_of(at))).sum::<u64>();
+            } else {
+                dropped += frames;
+            }
+            if !verdict.is_allowed() {
+                let PortTally { dropped, would_deny, .. } = &mut self.tally;
+                let counts = if verdict.forwards() { would_deny } else { dropped };
+                counts[verdict.reason_index()] += frames as u64;
+                self.reasons |= 1 << verdict.reason_index();
+            }
+            at = end;
         }
-        if !verdict.forwards() {
-            return;
-        }
-        self.tally.forwarded_packets += 1;
-        self.tally.forwarded_bytes += u64::from(frame_bytes);
+        dropped
     }
 
     /// Counts as many frames with a [`crate::Verdict::Allow`] each, `frame_bytes` long together.
@@ -51,7 +74,6 @@ impl BurstTally {
     pub fn count_unjudged(&mut self, packets: u64, frame_bytes: u64) {
         self.count_allowed(packets, frame_bytes);
         self.tally.unjudged_packets += packets;
-        self.others = true;
     }
 
     /// Counts a frame that was to be forwarded and that the transmit queue didn't take.
@@ -60,7 +82,7 @@ impl BurstTally {
         self.tally.forwarded_packets -= 1;
         self.tally.forwarded_bytes -= u64::from(frame_bytes);
         self.tally.dropped[DropReason::TransmitRefused as usize] += 1;
-        self.others = true;
+        self.reasons |= 1 << DropReason::TransmitRefused as usize;
     }
 
     /// The counts so far.
@@ -72,14 +94,18 @@ impl BurstTally {
     /// Adds the counts to the port's block and starts again at zero.
     #[inline]
     pub fn flush(&mut self, block: &PortBlock) {
-        block.add(&self.tally, self.others);
-        if self.others {
-            *self = Self::default();
-        } else {
-            self.tally.received_packets = 0;
-            self.tally.received_bytes = 0;
-            self.tally.forwarded_packets = 0;
-            self.tally.forwarded_bytes = 0;
+        block.add(&self.tally, self.reasons);
+        let tally = &mut self.tally;
+        tally.received_packets = 0;
+        tally.received_bytes = 0;
+        tally.forwarded_packets = 0;
+        tally.forwarded_bytes = 0;
+        tally.unjudged_packets = 0;
+        while self.reasons != 0 {
+            let reason = self.reasons.trailing_zeros() as usize;
+            tally.dropped[reason] = 0;
+            tally.would_deny[reason] = 0;
+            self.reasons &= self.reasons - 1;
         }
     }
 }
@@ -133,10 +159,15 @@ mod tests {
                     let frame_bytes = burst.iter().map(|&(_, bytes, _)| u64::from(bytes)).sum();
                     tally.count_allowed(burst.len() as u64, frame_bytes);
                 }
+                if !all_allowed {
+                    let verdicts: Vec<_> =
+                        burst.iter().map(|&(verdict, ..)| VerdictWord::from(verdict)).collect();
+                    let frame_bytes = burst.iter().map(|&(_, bytes, _)| u64::from(bytes)).sum();
+                    let dropped = tally.count_burst(&verdicts, frame_bytes, |at| burst[at].1);
+                    let denied = |(verdict, ..): &&(Verdict, u32, bool)| !verdict.forwards();
+                    prop_assert_eq!(dropped, burst.iter().filter(denied).count());
+                }
                 for &(verdict, frame_bytes, transmitted) in &burst {
-                    if !all_allowed {
-                        tally.count(verdict.into(), frame_bytes);
-                    }
                     expected.received_packets += 1;
                     expected.received_bytes += u64::from(frame_bytes);
                     if let Verdict::WouldDeny(reason) = verdict {

@@ -62,7 +62,7 @@ fn a_restarted_dataplane_takes_the_policy_and_starts_counting_anew() {
     let instance = control.instance();
     let workers = dataplane.take_workers();
     let tally = PortTally { received_packets: 5, forwarded_packets: 5, ..PortTally::default() };
-    workers[1].ports()[0].add(&tally, false);
+    workers[1].ports()[0].add(&tally, 0);
     workers[1].counters().store(&[3; 24]);
     workers[1].latency().record(700);
     assert_eq!(control.port_tally(0), tally);
