@@ -19,5 +19,6 @@ pub mod peers;
 pub mod primitives;
 pub mod process;
 pub mod report;
+pub mod soak;
 pub mod testpmd;
 pub mod traffic;

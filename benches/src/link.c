@@ -36,11 +36,14 @@ struct loadlock_bench_trial {
 	uint32_t stride;
 	uint32_t counter_at[2];      /* where the halves of a running number go, 2 bytes each; 0: nowhere */
 	uint32_t number;             /* the running number's start, and its end afterwards */
+	uint32_t backlog_max;        /* frames that may be due at once; more, since this thread was late, are withheld; 0: any number */
 	uint64_t offered;            /* frames that were due, whether the link took them or not */
 	uint64_t offered_marked;     /* those of them that no rule permits */
 	uint64_t sent;
 	uint64_t received;
 	uint64_t received_marked;
+	uint64_t withheld;
+	uint64_t late;               /* received frames of earlier trials */
 	uint64_t latency[BUCKETS];   /* cycles, log-linear with 16 buckets a power of two */
 };
 
@@ -85,6 +88,15 @@ int loadlock_bench_link_up(void)
 	return 1;
 }
 
+/* Takes a port's link away, and gives it back; 0 when it is on its way up. */
+int loadlock_bench_link_flap(uint16_t port, uint32_t down_ms)
+{
+	if (rte_eth_dev_stop(port) < 0)
+		return 1;
+	rte_delay_us_sleep(1000 * down_ms);
+	return rte_eth_dev_start(port) < 0;
+}
+
 uint64_t loadlock_bench_tsc_hz(void)
 {
 	return rte_get_tsc_hz();
@@ -110,8 +122,10 @@ static void receive(struct loadlock_bench_trial *trial)
 			uint64_t stamp = 0;
 			const uint8_t *trailer = rte_pktmbuf_mtod_offset(burst[at], const uint8_t *, rte_pktmbuf_data_len(burst[at]) - TRAILER_BYTES);
 
-			if ((trailer[STAMP_BYTES] & ~MARK) != trial_number)
+			if ((trailer[STAMP_BYTES] & ~MARK) != trial_number) {
+				trial->late++;
 				continue;
+			}
 			memcpy(&stamp, trailer, STAMP_BYTES);
 			record(trial, (now - stamp) & STAMP_MASK);
 			trial->received++;
@@ -165,7 +179,11 @@ void loadlock_bench_trial(struct loadlock_bench_trial *trial)
 		uint64_t due = BURST;
 
 		if (trial->packets_per_second != 0)
-			due = (uint64_t)((double)(now - start) * per_cycle) - trial->offered;
+			due = (uint64_t)((double)(now - start) * per_cycle) - trial->offered - trial->withheld;
+		if (trial->backlog_max != 0 && due > trial->backlog_max) {
+			trial->withheld += due - trial->backlog_max;
+			due = trial->backlog_max;
+		}
 		if (due != 0) {
 			if (trial->counts[port] == 0)
 				port ^= 1;

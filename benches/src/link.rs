@@ -21,11 +21,14 @@ struct RawTrial {
     stride: u32,
     counter_at: [u32; 2],
     number: u32,
+    backlog_max: u32,
     offered: u64,
     offered_marked: u64,
     sent: u64,
     received: u64,
     received_marked: u64,
+    withheld: u64,
+    late: u64,
     latency: [u64; BUCKETS],
 }
 
@@ -38,6 +41,7 @@ unsafe extern "C" {
         hugepages: c_int,
     ) -> c_int;
     fn loadlock_bench_link_up() -> c_int;
+    fn loadlock_bench_link_flap(port: u16, down_ms: u32) -> c_int;
     fn loadlock_bench_tsc_hz() -> u64;
     fn loadlock_bench_trial(trial: *mut RawTrial);
 }
@@ -98,6 +102,10 @@ pub struct Trial {
     pub received: u64,
     /// Those of them that no rule permits.
     pub received_marked: u64,
+    /// Frames that weren't offered, since the generator's thread was late; see [`Link::withhold_above`].
+    pub withheld: u64,
+    /// Frames of earlier trials that came back in this one.
+    pub late: u64,
     /// (cycles, count): the highest value of each bucket.
     pub latency: Vec<(u64, u64)>,
     /// Cycles a second.
@@ -108,6 +116,7 @@ pub struct Trial {
 pub struct Link {
     hz: u64,
     number: u32,
+    backlog_max: u32,
 }
 
 impl Link {
@@ -143,16 +152,49 @@ impl Link {
                 "the link's far end: {step} didn't start; DPDK says why above"
             )));
         }
-        let deadline = Instant::now() + Duration::from_secs(10);
+        if !Self::is_up_within(Duration::from_secs(10)) {
+            return Err(io::Error::other("the memif ports aren't connected after 10 s"));
+        }
+        // SAFETY: EAL runs.
+        Ok(Self { hz: unsafe { loadlock_bench_tsc_hz() }, number: 0, backlog_max: 0 })
+    }
+
+    fn is_up_within(time: Duration) -> bool {
+        let deadline = Instant::now() + time;
         // SAFETY: both ports are there.
         while unsafe { loadlock_bench_link_up() } == 0 {
             if Instant::now() > deadline {
-                return Err(io::Error::other("the memif ports aren't connected after 10 s"));
+                return false;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        // SAFETY: EAL runs.
-        Ok(Self { hz: unsafe { loadlock_bench_tsc_hz() }, number: 0 })
+        true
+    }
+
+    /// From here on, frames that are due while more than `frames` others are aren't offered: what a generator that shares its CPU was too
+    /// late for doesn't come as a burst that no wire would carry.
+    pub fn withhold_above(&mut self, frames: u32) {
+        self.backlog_max = frames;
+    }
+
+    /// Takes the link of port 0 or 1 away for `down`, and waits until both are up again. The other end may refuse the first attempts, as long
+    /// as it hasn't noticed.
+    ///
+    /// # Errors
+    /// The port doesn't stop or start, or isn't connected after ten attempts of a second.
+    pub fn flap(&mut self, port: u16, down: Duration) -> io::Result<()> {
+        for _ in 0..10 {
+            // SAFETY: the port is one of the two, and only this thread uses them.
+            if unsafe { loadlock_bench_link_flap(port, down.as_millis() as u32) } != 0 {
+                return Err(io::Error::other(format!(
+                    "port {port} of the generator doesn't start"
+                )));
+            }
+            if Self::is_up_within(Duration::from_secs(1)) {
+                return Ok(());
+            }
+        }
+        Err(io::Error::other(format!("port {port} of the generator isn't connected again")))
     }
 
     /// Offers the stream's frames at `packets_per_second` for both ports together, in turn; 0: as many as the link takes.
@@ -168,11 +210,14 @@ impl Link {
             stride: stream.stride as u32,
             counter_at: stream.counter_at,
             number: self.number,
+            backlog_max: self.backlog_max,
             offered: 0,
             offered_marked: 0,
             sent: 0,
             received: 0,
             received_marked: 0,
+            withheld: 0,
+            late: 0,
             latency: [0; BUCKETS],
         };
         // SAFETY: the ports run, by this thread alone; all arrays hold as many frames as said and outlive the call.
@@ -186,6 +231,8 @@ impl Link {
             sent: raw.sent,
             received: raw.received,
             received_marked: raw.received_marked,
+            withheld: raw.withheld,
+            late: raw.late,
             latency: counts.map(|(bucket, &count)| (value_max(bucket), count)).collect(),
             hz: self.hz,
         }

@@ -44,6 +44,10 @@ pub struct Setup {
     pub latency_sample_bursts: u32,
     /// CPU of the worker, 0 or 1; the main thread, which sleeps, has the other.
     pub worker_core: u16,
+    /// Further lines of `[control]`.
+    pub control: String,
+    /// Descriptors of a memif ring as a power of two; None: the driver's 10.
+    pub memif_ring_log2: Option<u8>,
     /// Packet buffers; None: what the load's captures need.
     pub mbufs: Option<u32>,
     /// Whether the process takes its memory from hugepages; only then does its speed say something.
@@ -71,6 +75,8 @@ impl Setup {
             grace_s: 86_400,
             latency_sample_bursts: 64,
             worker_core: 1,
+            control: String::new(),
+            memif_ring_log2: None,
             mbufs: None,
             hugepages: true,
             folder: folder.to_owned(),
@@ -78,7 +84,7 @@ impl Setup {
     }
 
     /// Of EAL's runtime files, which there are without hugepages only.
-    fn prefix(&self) -> String {
+    pub(crate) fn prefix(&self) -> String {
         format!("loadlock-bench-{}-{}", std::process::id(), self.worker_core)
     }
 
@@ -86,7 +92,9 @@ impl Setup {
         self.folder.join("exchange")
     }
 
-    fn settings_text(&self) -> String {
+    /// The configuration.
+    #[must_use]
+    pub fn settings_text(&self) -> String {
         let (narrow, wide) =
             if self.load.frames.narrow() { (self.capacity, 1024) } else { (1024, self.capacity) };
         format!(
@@ -119,8 +127,10 @@ side_b = "b"
 mode = "enforce"
 [control]
 core = {main_core}
+{control}
 "#,
             main_core = 1 - self.worker_core,
+            control = self.control,
             worker_core = self.worker_core,
             prefix = self.prefix(),
             hugepages = self.hugepages,
@@ -156,10 +166,11 @@ core = {main_core}
     /// The `--vdev` texts of the process at the far ends of both ports.
     #[must_use]
     pub fn memif_far_ends(&self) -> [String; 2] {
+        let ring = self.memif_ring_log2.map_or(String::new(), |log2| format!(",rsize={log2}"));
         [0, 1].map(|port| {
             let socket = self.memif_socket();
             format!(
-                "net_memif{port},role=client,id={port},socket={},socket-abstract=no",
+                "net_memif{port},role=client,id={port},socket={},socket-abstract=no{ring}",
                 socket.display()
             )
         })
@@ -188,7 +199,7 @@ pub struct Dataplane {
 }
 
 /// What EAL leaves behind without hugepages.
-struct RuntimeFolder(PathBuf);
+pub(crate) struct RuntimeFolder(pub(crate) PathBuf);
 
 impl Drop for RuntimeFolder {
     fn drop(&mut self) {

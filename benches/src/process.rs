@@ -48,6 +48,21 @@ impl Process {
         times.max().map_or(0.0, |(ran, waited)| waited as f64 / (ran + waited).max(1) as f64)
     }
 
+    /// Its number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it at once, as a crash would end it.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn kill(mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+
     /// What it has printed so far.
     ///
     /// # Errors
