@@ -18,6 +18,7 @@
 //! `DESIGN.md`. Tested beside the modules, and as a whole against a slow model in `tests/`.
 
 mod ageing;
+mod begin;
 mod clock;
 mod decide;
 mod deferred;
