@@ -30,11 +30,13 @@ pub enum Action {
     BypassOn,
     /// They are judged again.
     BypassOff,
+    /// Users, tokens or sessions changed; the version is 0.
+    Account,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Proposed,
         Self::Approved,
         Self::Rejected,
@@ -44,6 +46,7 @@ impl Action {
         Self::Reverted,
         Self::BypassOn,
         Self::BypassOff,
+        Self::Account,
     ];
 
     /// The name in the database and everywhere else; stable.
@@ -59,6 +62,7 @@ impl Action {
             Self::Reverted => "reverted",
             Self::BypassOn => "bypass-on",
             Self::BypassOff => "bypass-off",
+            Self::Account => "account",
         }
     }
 

@@ -89,7 +89,7 @@ impl Store {
     }
 
     fn is_empty(&self) -> Result<bool, StoreError> {
-        let count = "SELECT (SELECT count(*) FROM version) + (SELECT count(*) FROM audit)";
+        let count = "SELECT (SELECT count(*) FROM version) + (SELECT count(*) FROM audit WHERE action <> 'account')";
         let count: u64 = self
             .connection
             .query_row(count, [], |row| row.get(0))

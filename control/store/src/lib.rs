@@ -13,6 +13,7 @@
 //! Tested over real files: damaged, foreign, newer, read-only, full disk, killed in a transaction (`tests/`).
 #![forbid(unsafe_code)]
 
+mod account;
 mod answer;
 mod audit;
 mod bypass;
@@ -26,6 +27,7 @@ mod salvage;
 mod schema;
 mod version;
 
+pub use account::{Account, AccountChange, Secret};
 pub use answer::{Answer, NewAnswer};
 pub use audit::{Action, AuditEntry};
 pub use bypass::NewBypass;

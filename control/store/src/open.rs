@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::force::Head;
 
 /// Schema version of this release.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
 /// "LLck" in SQLite's header says whose file it is.
 const APPLICATION_ID: i64 = 0x4c4c_636b;
 

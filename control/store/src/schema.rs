@@ -53,7 +53,9 @@ pub(crate) fn bring_up(
 ) -> rusqlite::Result<()> {
     if version == SCHEMA_VERSION {
         // A header that says so and a database without the tables is found here, not at the first change.
-        return connection.execute_batch("SELECT count(*) FROM audit WHERE number = 0");
+        return connection.execute_batch(
+            "SELECT count(*) FROM audit WHERE number = 0; SELECT count(*) FROM secret WHERE id = 0",
+        );
     }
     let transaction = connection.unchecked_transaction()?;
     if version < 1 {
@@ -82,6 +84,9 @@ pub(crate) fn bring_up(
             };
             audit::append(&transaction, &entry)?;
         }
+    }
+    if version < 3 {
+        transaction.execute_batch(crate::account::TABLES)?;
     }
     transaction.execute_batch(&format!(
         "PRAGMA application_id={application_id}; PRAGMA user_version={SCHEMA_VERSION};"

@@ -120,7 +120,7 @@ fn first_schema(path: &Path) {
     fs::remove_file(path.with_extension("db.in-force")).unwrap();
     tamper(
         path,
-        "DROP TABLE audit; ALTER TABLE version DROP COLUMN ticket; ALTER TABLE version DROP COLUMN source; PRAGMA user_version = 1",
+        "DROP TABLE secret; DROP TABLE account; DROP TABLE audit; ALTER TABLE version DROP COLUMN ticket; ALTER TABLE version DROP COLUMN source; PRAGMA user_version = 1",
     );
 }
 
