@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
+use crate::account::{AccountAnswer, AccountRequest, Actor, LOCK_S, LOGIN_FAILURES_MAX};
 use crate::binding::{Binding, BindingRenewal, BindingRenewed};
 use crate::bypass::{BypassBody, BypassChanged};
 use crate::event::EventLine;
@@ -115,6 +116,16 @@ pub trait Backend: Send + Sync + 'static {
     /// [`BackendError::Unavailable`].
     fn authenticate(&self, secret: &str) -> Result<Option<Identity>, BackendError>;
 
+    /// Everything about users, tokens and sessions. `actor` is who asks.
+    ///
+    /// # Errors
+    /// [`BackendError`]; nothing was changed.
+    fn account(
+        &self,
+        request: AccountRequest,
+        actor: &Actor,
+    ) -> Result<AccountAnswer, BackendError>;
+
     /// Events from now on. Called once, when serving starts, on the server's thread: must not wait. Events that the server is too slow
     /// for are told to clients as lost.
     fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>>;
@@ -142,6 +153,24 @@ pub enum BackendError {
     /// The state doesn't allow it now.
     Conflict {
         /// What stands in the way, with the value found.
+        reason: String,
+        /// What to do.
+        next_step: String,
+    },
+    /// The caller's secret is no longer good.
+    Unauthenticated,
+    /// User or password is wrong, or the user may not log in now; nobody learns which.
+    WrongLogin,
+    /// The caller's role is too low for just this.
+    Forbidden {
+        /// What is too high.
+        reason: String,
+        /// What to do.
+        next_step: String,
+    },
+    /// A field of the request isn't allowed.
+    Invalid {
+        /// Which, with what is allowed.
         reason: String,
         /// What to do.
         next_step: String,
@@ -174,7 +203,15 @@ impl fmt::Display for BackendError {
                 )
             }
             Self::InvalidPolicy { mistakes } => f.write_str(mistakes),
-            Self::Conflict { reason, .. } => f.write_str(reason),
+            Self::Conflict { reason, .. }
+            | Self::Forbidden { reason, .. }
+            | Self::Invalid { reason, .. } => f.write_str(reason),
+            Self::Unauthenticated => f.write_str("the token or session is no longer good"),
+            Self::WrongLogin => write!(
+                f,
+                "user or password is wrong, or {LOGIN_FAILURES_MAX} log-ins have failed within {} min, after which all fail for as long",
+                LOCK_S / 60
+            ),
             Self::Unavailable { reason } => write!(f, "control's core doesn't answer: {reason}"),
             Self::Store { reason } => write!(f, "the store failed, nothing was changed: {reason}"),
         }

@@ -39,6 +39,8 @@ pub enum ErrorCode {
     StoreFailed,
     /// 500: a defect of control.
     Internal,
+    /// 429: more requests, log-ins or long bodies than a client may send.
+    TooManyRequests,
     /// 503: control's core doesn't answer.
     Unavailable,
     /// 503: as many event streams are open as there may be.

@@ -19,6 +19,7 @@
 
 #![forbid(unsafe_code)]
 
+mod account;
 mod address;
 mod alarm;
 mod backend;
@@ -40,11 +41,16 @@ mod time;
 mod traffic;
 mod versions;
 
+pub use account::{
+    AccountAnswer, AccountRequest, Actor, Credential, CredentialKind, Done, Issued, LOCK_S,
+    LOGIN_FAILURES_MAX, Login, NewToken, NewUser, PASSWORD_BYTES, PasswordChange, SESSION_S,
+    TOKEN_S_MAX, User, UserChange,
+};
 pub use address::{AddressFilter, AddressFilterError};
 pub use backend::{Backend, BackendError, Identity};
 pub use binding::{Binding, BindingRenewal, BindingRenewed};
 pub use bypass::{BYPASS_S_MAX, Bypass, BypassBody, BypassChanged};
-pub use client::{Client, ClientError, EventStream};
+pub use client::{Client, ClientError, EventStream, TLS_PORT_DEFAULT};
 pub use error::{ErrorBody, ErrorCode};
 pub use event::{EventKind, EventLine, Lost, LostTag, StreamItem};
 pub use event_filter::EventFilter;
@@ -57,7 +63,8 @@ pub use listing::{FlowQuery, LIMIT_DEFAULT, LIMIT_MAX, Listing, RuleQuery};
 pub use policy::{Mode, ModeChange, ModeChanged, Opens, Rule};
 pub use role::Role;
 pub use server::{
-    BODY_BYTES_MAX, CONNECTIONS_MAX, HISTORY_EVENTS, STREAMS_MAX, ServeError, openapi, serve,
+    BODY_BYTES_MAX, CONNECTIONS_MAX, HISTORY_EVENTS, STREAMS_MAX, ServeError, ServeOptions,
+    TlsError, TlsOptions, openapi, serve,
 };
 pub use status::{
     ControlState, ControlStatus, DataplaneState, DataplaneStatus, Handling, MemoryStatus,

@@ -270,7 +270,11 @@ fn the_socket_is_for_owner_and_group_and_goes_with_the_server() {
 
 fn serve_at(socket: &std::path::Path) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(serve(socket, std::sync::Arc::new(Fake::default()), async {}))
+    runtime.block_on(serve(
+        &ServeOptions::new(socket),
+        std::sync::Arc::new(Fake::default()),
+        async {},
+    ))
 }
 
 #[test]

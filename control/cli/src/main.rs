@@ -31,6 +31,7 @@ mod generate;
 mod isitme;
 mod island;
 mod local_time;
+mod login;
 mod man;
 mod mode;
 mod observe;
@@ -45,7 +46,9 @@ mod rules;
 mod run;
 mod status;
 mod table;
+mod token;
 mod units;
+mod user;
 mod window;
 
 use std::process::ExitCode;
@@ -96,6 +99,18 @@ enum Verb {
     Drops(drops::Arguments),
     /// Conversations as they start, end or are denied
     Observe(observe::Arguments),
+    /// Users of the API: add, list, change, remove
+    User(user::Arguments),
+    /// Tokens for programs: make, list, revoke
+    Token(token::TokenArguments),
+    /// Open sessions: list, end
+    Session(token::SessionArguments),
+    /// Open a session with control of another machine
+    Login(login::LoginArguments),
+    /// End that session
+    Logout(login::LogoutArguments),
+    /// Change one's own password
+    Password(login::PasswordArguments),
     /// The API as an OpenAPI document
     Openapi(openapi::Arguments),
     /// Check a configuration file, and whether it fits this machine
@@ -136,6 +151,12 @@ impl Verb {
             Self::Flows(arguments) => arguments.run(),
             Self::Drops(arguments) => arguments.run(),
             Self::Observe(arguments) => arguments.run(),
+            Self::User(arguments) => arguments.run(),
+            Self::Token(arguments) => arguments.run(),
+            Self::Session(arguments) => arguments.run(),
+            Self::Login(arguments) => arguments.run(),
+            Self::Logout(arguments) => arguments.run(),
+            Self::Password(arguments) => arguments.run(),
             Self::Openapi(arguments) => arguments.run(),
             Self::Check(arguments) => arguments.run(),
             Self::Generate(arguments) => arguments.run(),

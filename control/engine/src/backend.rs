@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use loadlock_api::{
-    Backend, BackendError, Binding, BindingRenewal, BindingRenewed, BypassBody, BypassChanged,
-    DropCount, EventLine, Explanation, ExplanationQuery, Flow, FlowQuery, Identity, IsItMe,
-    LearningAnswer, LearningRequest, Listing, Mode, ModeChanged, PolicyAnswer, PolicyChanged,
-    PolicyRequest, Rule, RuleQuery, Status,
+    AccountAnswer, AccountRequest, Actor, Backend, BackendError, Binding, BindingRenewal,
+    BindingRenewed, BypassBody, BypassChanged, DropCount, EventLine, Explanation, ExplanationQuery,
+    Flow, FlowQuery, Identity, IsItMe, LearningAnswer, LearningRequest, Listing, Mode, ModeChanged,
+    PolicyAnswer, PolicyChanged, PolicyRequest, Rule, RuleQuery, Status,
 };
 use loadlock_policy::AddressMatch;
 use loadlock_settings::Settings;
 use tokio::sync::broadcast;
 
+use crate::access::Access;
 use crate::change::Change;
 use crate::state::State;
 use crate::storage::StoreHandle;
@@ -64,6 +65,7 @@ pub(crate) struct CoreBackend {
     commands: Sender<Command>,
     pub(crate) store: StoreHandle,
     pub(crate) settings: Settings,
+    access: Access,
     /// The latest proposal as it was read, so that applying it needn't read it again.
     pub(crate) proposed: Mutex<Option<State>>,
     events: broadcast::Sender<Arc<EventLine>>,
@@ -74,9 +76,10 @@ pub(crate) fn channel(
     events: broadcast::Sender<Arc<EventLine>>,
     store: StoreHandle,
     settings: Settings,
+    access: Access,
 ) -> (CoreBackend, Receiver<Command>) {
     let (commands, inbox) = unbounded();
-    (CoreBackend { commands, store, settings, proposed: Mutex::new(None), events }, inbox)
+    (CoreBackend { commands, store, settings, access, proposed: Mutex::new(None), events }, inbox)
 }
 
 /// The server gives up after ten seconds; the answer to a request nobody waits for any more is thrown away.
@@ -166,9 +169,16 @@ impl Backend for CoreBackend {
         self.ask(|reply| Command::Learning { request, author, reply })
     }
 
-    fn authenticate(&self, _secret: &str) -> Result<Option<Identity>, BackendError> {
-        // Nobody has a token.
-        Ok(None)
+    fn authenticate(&self, secret: &str) -> Result<Option<Identity>, BackendError> {
+        Ok(self.access.authenticate(secret))
+    }
+
+    fn account(
+        &self,
+        request: AccountRequest,
+        actor: &Actor,
+    ) -> Result<AccountAnswer, BackendError> {
+        self.access.answer(request, actor)
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>> {

@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod answers;
 mod backend;
 mod bypass;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use loadlock_api::{Role, ServeOptions, TlsOptions};
 use loadlock_settings::Settings;
 use tokio::sync::broadcast;
 
@@ -55,7 +57,9 @@ const EVENTS_KEPT: usize = 16_384;
 pub fn run(settings: &Settings, stop: &Arc<AtomicBool>) -> Result<(), EngineError> {
     let storage = storage::Storage::open(&settings.control.store)?;
     let (events, _) = broadcast::channel(EVENTS_KEPT);
-    let (backend, commands) = backend::channel(events.clone(), storage.handle(), settings.clone());
+    let access = access::Access::open(storage.handle(), core::now_ns)?;
+    let (backend, commands) =
+        backend::channel(events.clone(), storage.handle(), settings.clone(), access);
     let core = core::Core::new(settings.clone(), storage, events)?;
     let stop_core = stop.clone();
     let core_id = usize::from(settings.control.core.0);
@@ -80,6 +84,24 @@ fn pin(core: usize) {
     }
 }
 
+/// What the configuration says of the API.
+fn options(settings: &Settings) -> ServeOptions {
+    let api = &settings.api;
+    let tls = api.tls_listen.map(|listen| TlsOptions {
+        listen,
+        certificate: api.tls_certificate.clone(),
+        key: api.tls_key.clone(),
+    });
+    ServeOptions {
+        socket: settings.control.socket.clone(),
+        // The words are the same on both sides; a test compares them.
+        socket_role: Role::from_name(&api.socket_role).unwrap_or(Role::Viewer),
+        tls,
+        connections: api.connections,
+        requests_per_s: api.requests_per_s,
+    }
+}
+
 fn serve(
     settings: &Settings,
     backend: backend::CoreBackend,
@@ -96,7 +118,7 @@ fn serve(
         }
     };
     let served = runtime
-        .block_on(loadlock_api::serve(&settings.control.socket, Arc::new(backend), stopped))
+        .block_on(loadlock_api::serve(&options(settings), Arc::new(backend), stopped))
         .map_err(EngineError::Serve);
     // Calls that the server has given up on aren't waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));

@@ -57,6 +57,14 @@ impl StoreHandle {
     }
 }
 
+impl StoreHandle {
+    /// Has the store's thread do something when it comes to it; doesn't wait.
+    pub fn later(&self, work: impl FnOnce(&mut Store) + Send + 'static) {
+        // It fails only when the thread has ended: control is ending.
+        let _ = self.requests.send(Request::Work(Box::new(work)));
+    }
+}
+
 /// The store's thread, and what was in the store when it was opened.
 pub(crate) struct Storage {
     handle: StoreHandle,

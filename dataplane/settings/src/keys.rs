@@ -2,6 +2,8 @@
 //!
 //! Nothing but data. [`crate::reference`] prints it, [`crate::scope`] enforces it.
 
+pub(crate) use api::API;
+
 use crate::schema::{CORE_MAX, Default, Key, Kind, PathRule, Repeated, Shape, Table};
 
 /// A DPDK process has at most 32 ports (`RTE_MAX_ETHPORTS`).
@@ -14,7 +16,8 @@ pub(crate) const WORKERS_MAX: usize = 32;
 pub(crate) use segment::SEGMENT;
 
 /// All tables, in the order of the reference.
-pub(crate) static TABLES: &[&Table] = &[&DATAPLANE, &EXCHANGE, &FLOWS, &PORT, &SEGMENT, &CONTROL];
+pub(crate) static TABLES: &[&Table] =
+    &[&DATAPLANE, &EXCHANGE, &FLOWS, &PORT, &SEGMENT, &CONTROL, &API];
 
 const fn integer(
     name: &'static str,
@@ -453,6 +456,7 @@ pub(crate) static CONTROL: Table = Table {
     ],
 };
 
+mod api;
 mod segment;
 #[cfg(test)]
 mod tests;

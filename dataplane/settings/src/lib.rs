@@ -49,8 +49,9 @@ pub use machine::{CaptureProblem, Machine, MachineError};
 pub use problem::Problem;
 pub use reference::reference;
 pub use settings::{
-    Answer, Clock, ControlSettings, CoreId, DataplaneSettings, ExchangeSettings, FlowSettings,
-    LogLevel, PortIndex, PortName, PortSettings, Rss, SegmentName, SegmentSettings, Settings,
+    Answer, ApiSettings, Clock, ControlSettings, CoreId, DataplaneSettings, ExchangeSettings,
+    FlowSettings, LogLevel, PortIndex, PortName, PortSettings, Rss, SegmentName, SegmentSettings,
+    Settings,
 };
 
 use findings::Findings;

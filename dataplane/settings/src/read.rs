@@ -12,14 +12,15 @@ use loadlock_packet::negotiation::{Helper, Helpers};
 use crate::device::Device;
 use crate::drivers::Driver;
 use crate::findings::Findings;
-use crate::keys::{CONTROL, DATAPLANE, EXCHANGE, FLOWS, PORT, SEGMENT, TABLES};
+use crate::keys::{API, CONTROL, DATAPLANE, EXCHANGE, FLOWS, PORT, SEGMENT, TABLES};
 use crate::nearest::nearest;
 use crate::problem::Problem;
 use crate::schema::Table;
 use crate::scope::{Scope, table_with};
 use crate::settings::{
-    Answer, Clock, ControlSettings, CoreId, DataplaneSettings, ExchangeSettings, FlowSettings,
-    LogLevel, PortIndex, PortName, PortSettings, Rss, SegmentName, SegmentSettings, Settings,
+    Answer, ApiSettings, Clock, ControlSettings, CoreId, DataplaneSettings, ExchangeSettings,
+    FlowSettings, LogLevel, PortIndex, PortName, PortSettings, Rss, SegmentName, SegmentSettings,
+    Settings,
 };
 
 /// The document while it is read.
@@ -38,6 +39,7 @@ impl<'read, 'text> Document<'read, 'text> {
         let ports = self.read_ports(findings);
         let segments = self.read_segments(findings, &ports);
         let control = read_control(&mut self.scope(&CONTROL, findings));
+        let api = read_api(&mut self.scope(&API, findings));
         Settings {
             dataplane,
             exchange,
@@ -45,6 +47,7 @@ impl<'read, 'text> Document<'read, 'text> {
             ports,
             segments,
             control,
+            api,
             place: String::new(),
             lines: BTreeMap::new(),
         }
@@ -321,6 +324,17 @@ fn read_control(scope: &mut Scope<'_, '_>) -> ControlSettings {
             "debug" => LogLevel::Debug,
             _ => LogLevel::Info,
         },
+    }
+}
+
+fn read_api(scope: &mut Scope<'_, '_>) -> ApiSettings {
+    ApiSettings {
+        socket_role: scope.choice("socket_role"),
+        tls_listen: scope.listen("tls_listen"),
+        tls_certificate: scope.path("tls_certificate"),
+        tls_key: scope.path("tls_key"),
+        connections: scope.integer("connections"),
+        requests_per_s: scope.integer("requests_per_s"),
     }
 }
 

@@ -76,6 +76,8 @@ pub(crate) enum Kind {
     },
     /// A file or folder.
     Path(PathRule),
+    /// An IP address with a port, or nothing.
+    Listen,
     /// A PCI address or the name of a virtual driver.
     Device,
     /// The inline table of a virtual driver's options.
@@ -169,6 +171,9 @@ impl Key {
             Kind::Path(PathRule::Socket) => format!(
                 "a path of at most {SOCKET_PATH_BYTES_MAX} bytes; a relative one counts from the folder of this file"
             ),
+            Kind::Listen => {
+                "an IP address with a port such as \"192.0.2.1:8443\" or \"[::]:8443\", or \"\" (not at all)".to_owned()
+            }
             Kind::Device => format!(
                 "a PCI address such as \"0000:3b:00.0\", or a virtual driver: {}",
                 crate::drivers::names().join(", ")
@@ -185,7 +190,7 @@ impl Key {
         match self.kind {
             Kind::Integer { .. } => "a whole number without quotes",
             Kind::Flag => "true or false without quotes",
-            Kind::Choice(_) | Kind::Name { .. } | Kind::Path(_) | Kind::Device => {
+            Kind::Choice(_) | Kind::Name { .. } | Kind::Path(_) | Kind::Device | Kind::Listen => {
                 "text in double quotes"
             }
             Kind::PortReference => "text in double quotes",

@@ -5,6 +5,7 @@
 //! [`crate::Settings::parse`] returns the errors instead.
 
 use std::fmt::Debug;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -268,6 +269,20 @@ impl<'read, 'text> Scope<'read, 'text> {
             _ => {}
         }
         text
+    }
+
+    /// An address to listen on; `None` where there is to be none.
+    pub(crate) fn listen(&mut self, name: &str) -> Option<SocketAddr> {
+        let key = self.schema.key(name);
+        let (text, value) = self.text_at(key);
+        let address = text.parse::<SocketAddr>().ok().filter(|address| address.port() != 0);
+        match value {
+            Some(value) if !text.is_empty() && address.is_none() => {
+                self.not_allowed(key, self.path_of(name), value, None);
+                None
+            }
+            _ => address,
+        }
     }
 
     /// A path, absolute on return except where the key allows an empty one and it is.

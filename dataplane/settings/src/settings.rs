@@ -1,6 +1,7 @@
 //! The validated settings: what the two processes work with.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct Settings {
     pub segments: Vec<SegmentSettings>,
     /// `[control]`.
     pub control: ControlSettings,
+    /// `[api]`.
+    pub api: ApiSettings,
     pub(crate) place: String,
     pub(crate) lines: Lines,
 }
@@ -292,6 +295,23 @@ pub struct ControlSettings {
     pub flow_view_capacity: u32,
     /// Least severe message that is logged.
     pub log: LogLevel,
+}
+
+/// `[api]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiSettings {
+    /// What users of the Unix socket may do: `viewer`, `operator`, `approver` or `admin`.
+    pub socket_role: String,
+    /// Where TLS is served; `None`: nowhere.
+    pub tls_listen: Option<SocketAddr>,
+    /// PEM file with the certificate and its chain.
+    pub tls_certificate: PathBuf,
+    /// PEM file with the private key.
+    pub tls_key: PathBuf,
+    /// Most connections over TLS, 4 to 1024.
+    pub connections: usize,
+    /// Requests a second of one client, 1 to 100000.
+    pub requests_per_s: u32,
 }
 
 /// Severity of a log message.

@@ -75,6 +75,27 @@ pub enum ClientError {
         /// Why, and what to do.
         body: Box<ErrorBody>,
     },
+    /// The name of the server isn't one.
+    Server {
+        /// What was given.
+        found: String,
+    },
+    /// The authorities to trust can't be read.
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The server can't be trusted, or doesn't speak TLS.
+    Tls {
+        /// Which.
+        server: String,
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// A token with characters that no token has.
+    Secret,
     /// This process has no means to wait for an answer.
     Runtime {
         /// What the system said.
@@ -95,8 +116,13 @@ impl ClientError {
             | Self::Broken { .. }
             | Self::NotLoadlock { .. }
             | Self::OtherVersion { .. }
+            | Self::Tls { .. }
             | Self::Runtime { .. } => true,
-            Self::Unreadable { .. } | Self::Refused { .. } => false,
+            Self::Unreadable { .. }
+            | Self::Refused { .. }
+            | Self::Server { .. }
+            | Self::Authorities { .. }
+            | Self::Secret => false,
         }
     }
 
@@ -176,6 +202,24 @@ impl fmt::Display for ClientError {
                 "control's answer to {endpoint} isn't understood: {source}\n    fix: use the loadlock that control was started \
                  from."
             ),
+            Self::Server { found } => write!(
+                f,
+                "\"{}\" is no server; allowed is https://HOST or https://HOST:PORT\n    fix: name it so with --server.",
+                crate::printable(found)
+            ),
+            Self::Authorities { path, reason } => write!(
+                f,
+                "{} can't be used to know the server by: {reason}\n    fix: name a PEM file with its authority's certificate with --ca.",
+                path.display()
+            ),
+            Self::Tls { server, source } => write!(
+                f,
+                "{server} can't be trusted: {source}\n    fix: name its authority's certificate with --ca; if that is right, somebody may be in \
+                 between."
+            ),
+            Self::Secret => f.write_str(
+                "the token has characters that no token has\n    fix: give a file that holds the token and nothing else with --token-file.",
+            ),
             Self::Refused { body, .. } => body.fmt(f),
             Self::Runtime { source } => {
                 write!(
@@ -190,7 +234,9 @@ impl fmt::Display for ClientError {
 impl Error for ClientError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Connect { source, .. } | Self::Runtime { source } => Some(source),
+            Self::Connect { source, .. } | Self::Runtime { source } | Self::Tls { source, .. } => {
+                Some(source)
+            }
             Self::Broken { source, .. } => Some(&**source),
             Self::Unreadable { source, .. } => Some(source),
             _ => None,

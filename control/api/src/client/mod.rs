@@ -1,25 +1,30 @@
 //! The client: blocking, one connection a request.
 
+mod accounts;
 mod error;
 mod learning;
 mod policy;
 mod stream;
+mod target;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
+use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 pub use error::ClientError;
 pub use stream::EventStream;
+pub use target::TLS_PORT_DEFAULT;
+use target::{Stream, Target};
 
 use crate::binding::{Binding, BindingRenewal, BindingRenewed};
 use crate::bypass::{BypassBody, BypassChanged};
@@ -36,10 +41,12 @@ const REQUEST_TIME: Duration = Duration::from_secs(15);
 /// Longest answer in bytes: the longest listing, with room.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
-/// A connection to a control on this machine. Every method waits for the answer; one thread at a time uses it.
+/// A way to a control: on this machine, or over TLS. Every method waits for the answer; one thread at a time uses it.
 #[derive(Debug)]
 pub struct Client {
-    socket: PathBuf,
+    target: Target,
+    /// `authorization`, if a token or session is to be shown.
+    secret: Option<HeaderValue>,
     time: Duration,
     runtime: Runtime,
 }
@@ -54,11 +61,39 @@ impl Client {
     /// # Panics
     /// Within a tokio runtime, like every method: it waits.
     pub fn connect(socket: &Path) -> Result<Self, ClientError> {
+        Self::reach(Target::Unix(socket.to_owned()))
+    }
+
+    /// Finds out that `server`, `https://HOST[:PORT]`, can be trusted: by the authorities in the PEM file, or by those that this system
+    /// trusts.
+    ///
+    /// # Errors
+    /// [`ClientError::Server`], [`ClientError::Authorities`], [`ClientError::Tls`], and those of [`Client::connect`].
+    ///
+    /// # Panics
+    /// As [`Client::connect`].
+    pub fn connect_tls(server: &str, authorities: Option<&Path>) -> Result<Self, ClientError> {
+        Self::reach(Target::tls(server, authorities)?)
+    }
+
+    fn reach(target: Target) -> Result<Self, ClientError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| ClientError::Runtime { source })?;
-        let client = Self { socket: socket.to_owned(), time: REQUEST_TIME, runtime };
+        let client = Self { target, secret: None, time: REQUEST_TIME, runtime };
         client.runtime.block_on(client.open())?;
         Ok(client)
+    }
+
+    /// Shows this token or session with every request.
+    ///
+    /// # Errors
+    /// [`ClientError::Secret`] if it can't be one.
+    pub fn with_secret(mut self, secret: &str) -> Result<Self, ClientError> {
+        let value = HeaderValue::from_str(&format!("Bearer {}", secret.trim()));
+        let mut value = value.map_err(|_| ClientError::Secret)?;
+        value.set_sensitive(true);
+        self.secret = Some(value);
+        Ok(self)
     }
 
     /// Gives each request this long.
@@ -187,6 +222,17 @@ impl Client {
         EventStream::open(self, filter)
     }
 
+    /// Sends a value as the body, and reads the whole answer.
+    pub(crate) fn send_json<B: Serialize, T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &B,
+    ) -> Result<T, ClientError> {
+        // The API's own types can't fail to serialise.
+        self.ask(method, path, Some(crate::to_json(body).unwrap_or_default()))
+    }
+
     /// Sends a request and reads the whole answer.
     pub(crate) fn ask<T: DeserializeOwned>(
         &self,
@@ -218,36 +264,42 @@ impl Client {
 
     fn too_late(&self, endpoint: &str) -> ClientError {
         ClientError::Timeout {
-            socket: self.socket.clone(),
+            socket: self.target.place().to_owned(),
             endpoint: endpoint.to_owned(),
             after: self.time,
         }
     }
 
-    async fn open(&self) -> Result<UnixStream, ClientError> {
-        let stream = timeout(self.time, UnixStream::connect(&self.socket)).await;
-        let stream = stream.map_err(|_| self.too_late("connect"))?;
-        stream.map_err(|source| ClientError::from_connect(&self.socket, source))
+    async fn open(&self) -> Result<Box<dyn Stream>, ClientError> {
+        let stream = timeout(self.time, self.target.open()).await;
+        stream.map_err(|_| self.too_late("connect"))?
     }
 
     /// Sends a request and checks the head of the answer.
     async fn send(
         &self,
         endpoint: &str,
-        request: Request<Full<Bytes>>,
+        mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, ClientError> {
-        let broken = |source: hyper::Error| ClientError::from_hyper(&self.socket, endpoint, source);
+        let broken =
+            |source: hyper::Error| ClientError::from_hyper(self.target.place(), endpoint, source);
+        if let Some(secret) = &self.secret {
+            request.headers_mut().insert(AUTHORIZATION, secret.clone());
+        }
         let stream = TokioIo::new(self.open().await?);
         let (mut sender, connection) = http1::handshake(stream).await.map_err(broken)?;
         // Its error is the request's too, or comes when the answer is there.
         tokio::spawn(connection);
         let response = sender.send_request(request).await.map_err(broken)?;
         let Some(version) = response.headers().get(crate::API_VERSION_HEADER) else {
-            return Err(ClientError::NotLoadlock { socket: self.socket.clone() });
+            return Err(ClientError::NotLoadlock { socket: self.target.place().to_owned() });
         };
         let version = version.to_str().unwrap_or("?").to_owned();
         if version != crate::API_VERSION.to_string() {
-            return Err(ClientError::OtherVersion { socket: self.socket.clone(), found: version });
+            return Err(ClientError::OtherVersion {
+                socket: self.target.place().to_owned(),
+                found: version,
+            });
         }
         if response.status().is_success() {
             return Ok(response);

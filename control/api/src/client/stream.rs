@@ -106,7 +106,7 @@ impl<'client> EventStream<'client> {
                 self.client.runtime.block_on(async { timeout(silence, body.frame()).await });
             let Ok(frame) = frame else {
                 self.body = None;
-                let socket = self.client.socket.clone();
+                let socket = self.client.target.place().to_owned();
                 return Err(ClientError::Timeout {
                     socket,
                     endpoint: ENDPOINT.to_owned(),

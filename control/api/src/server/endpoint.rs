@@ -19,13 +19,28 @@ use crate::role::Role;
 /// A query parameter: its name, and what it is for.
 pub(super) type Parameter = (&'static str, &'static str);
 
+/// Who may use an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Least {
+    /// Also who isn't known: logging in.
+    Anyone,
+    /// Who has this role or a higher one.
+    Role(Role),
+}
+
+impl From<Role> for Least {
+    fn from(role: Role) -> Self {
+        Self::Role(role)
+    }
+}
+
 type Schemas = Vec<(String, RefOr<Schema>)>;
 
 /// One method of one path. There is no other way to get a route, so none is without a role.
 pub(super) struct Endpoint {
     pub(super) method: &'static str,
     pub(super) path: &'static str,
-    pub(super) least: Role,
+    pub(super) least: Least,
     pub(super) summary: &'static str,
     pub(super) query: &'static [Parameter],
     /// Schema of the body, if it takes one.
@@ -41,14 +56,14 @@ pub(super) struct Endpoint {
 fn endpoint<H: Handler<T, Shared>, T: 'static>(
     (method, filter): (&'static str, MethodFilter),
     path: &'static str,
-    least: Role,
+    least: impl Into<Least>,
     summary: &'static str,
     handler: H,
 ) -> Endpoint {
     Endpoint {
         method,
         path,
-        least,
+        least: least.into(),
         summary,
         query: &[],
         body: None,
@@ -62,7 +77,7 @@ fn endpoint<H: Handler<T, Shared>, T: 'static>(
 /// `GET path`.
 pub(super) fn get<H: Handler<T, Shared>, T: 'static>(
     path: &'static str,
-    least: Role,
+    least: impl Into<Least>,
     summary: &'static str,
     handler: H,
 ) -> Endpoint {
@@ -72,7 +87,7 @@ pub(super) fn get<H: Handler<T, Shared>, T: 'static>(
 /// `PUT path`.
 pub(super) fn put<H: Handler<T, Shared>, T: 'static>(
     path: &'static str,
-    least: Role,
+    least: impl Into<Least>,
     summary: &'static str,
     handler: H,
 ) -> Endpoint {
@@ -82,11 +97,21 @@ pub(super) fn put<H: Handler<T, Shared>, T: 'static>(
 /// `POST path`.
 pub(super) fn post<H: Handler<T, Shared>, T: 'static>(
     path: &'static str,
-    least: Role,
+    least: impl Into<Least>,
     summary: &'static str,
     handler: H,
 ) -> Endpoint {
     endpoint(("POST", MethodFilter::POST), path, least, summary, handler)
+}
+
+/// `DELETE path`.
+pub(super) fn delete<H: Handler<T, Shared>, T: 'static>(
+    path: &'static str,
+    least: impl Into<Least>,
+    summary: &'static str,
+    handler: H,
+) -> Endpoint {
+    endpoint(("DELETE", MethodFilter::DELETE), path, least, summary, handler)
 }
 
 fn reference(name: &str) -> Value {
@@ -159,7 +184,12 @@ impl Endpoint {
 
     /// Its route, behind the guard that asks who the caller is.
     pub(super) fn into_route(self, shared: &Shared) -> (&'static str, MethodRouter<Shared>) {
-        let guard = Guard { shared: shared.clone(), least: self.least, query: self.query };
+        let guard = Guard {
+            shared: shared.clone(),
+            least: self.least,
+            query: self.query,
+            is_long: self.body_bytes_max > BODY_BYTES_MAX,
+        };
         let guarded = axum::middleware::from_fn_with_state(guard, guard::admit);
         let limit = DefaultBodyLimit::max(self.body_bytes_max);
         (self.path, self.route.layer::<_, Infallible>(guarded).layer(limit))

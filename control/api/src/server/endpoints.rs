@@ -4,8 +4,11 @@
 //! **To add one**: write its handler beside the others, a line here, and renew `control/api/openapi.json`
 //! (`loadlock openapi > control/api/openapi.json`); a test compares the two, another asks each endpoint as each role.
 
-use super::endpoint::{Endpoint, Parameter, get, post, put};
-use super::{BODY_BYTES_MAX, learning, policy, routes};
+use super::endpoint::{Endpoint, Least, Parameter, delete, get, post, put};
+use super::{BODY_BYTES_MAX, accounts, learning, policy, routes};
+use crate::account::{
+    Credential, Done, Issued, Login, NewToken, NewUser, PasswordChange, User, UserChange,
+};
 use crate::binding::{Binding, BindingRenewal, BindingRenewed};
 use crate::bypass::{BypassBody, BypassChanged};
 use crate::event::{EventLine, StreamItem};
@@ -14,7 +17,7 @@ use crate::learning::{
     AnswerBody, Answered, GivenAnswer, Question, ReadinessReport, Window, WindowBody,
 };
 use crate::policy::{ModeChange, ModeChanged, Rule};
-use crate::role::Role::{Approver, Operator, Viewer};
+use crate::role::Role::{Admin, Approver, Operator, Viewer};
 use crate::status::Status;
 use crate::traffic::{DropCount, Flow};
 use crate::versions::{
@@ -95,6 +98,7 @@ pub(super) fn all() -> Vec<Endpoint> {
     ];
     all.extend(of_policy());
     all.extend(of_learning());
+    all.extend(of_accounts());
     all
 }
 
@@ -226,5 +230,37 @@ fn of_learning() -> Vec<Endpoint> {
             learning::close_window,
         )
         .answers::<Window>(),
+    ]
+}
+
+fn of_accounts() -> Vec<Endpoint> {
+    vec![
+        post("/v1/login", Least::Anyone, "Open a session", accounts::login)
+            .takes::<Login>()
+            .answers::<Issued>(),
+        post("/v1/logout", Viewer, "End the session that is shown", accounts::logout)
+            .answers::<Done>(),
+        put("/v1/password", Viewer, "Change one's own password", accounts::change_password)
+            .takes::<PasswordChange>()
+            .answers::<Done>(),
+        get("/v1/users", Admin, "Users, by name", accounts::users).lists::<User>(),
+        post("/v1/users", Admin, "Add a user", accounts::add_user)
+            .takes::<NewUser>()
+            .answers::<User>(),
+        put("/v1/users/{name}", Admin, "Change a user", accounts::change_user)
+            .takes::<UserChange>()
+            .answers::<User>(),
+        delete("/v1/users/{name}", Admin, "Remove a user", accounts::remove_user).answers::<Done>(),
+        get("/v1/tokens", Viewer, "One's own tokens; for an admin all", accounts::tokens)
+            .lists::<Credential>(),
+        post("/v1/tokens", Viewer, "Make a token", accounts::issue_token)
+            .takes::<NewToken>()
+            .answers::<Issued>(),
+        delete("/v1/tokens/{id}", Viewer, "Revoke a token", accounts::revoke_token)
+            .answers::<Done>(),
+        get("/v1/sessions", Viewer, "One's own sessions; for an admin all", accounts::sessions)
+            .lists::<Credential>(),
+        delete("/v1/sessions/{id}", Viewer, "End a session", accounts::revoke_session)
+            .answers::<Done>(),
     ]
 }

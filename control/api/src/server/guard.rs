@@ -1,17 +1,20 @@
 //! Before each handler: who asks, whether they may, and whether the query is one that the endpoint knows.
 
 use axum::extract::{FromRequestParts, Query, Request, State};
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::Peer;
-use super::endpoint::Parameter;
+use super::endpoint::{Least, Parameter};
 use super::query::Parameters;
 use super::refusal::Refusal;
 use super::routes::Shared;
+use super::{BODY_BYTES_MAX, LONG_BODIES_MAX};
+use crate::account::Actor;
 use crate::error::ErrorCode;
 use crate::role::Role;
 
@@ -19,8 +22,10 @@ use crate::role::Role;
 #[derive(Clone)]
 pub(super) struct Guard {
     pub(super) shared: Shared,
-    pub(super) least: Role,
+    pub(super) least: Least,
     pub(super) query: &'static [Parameter],
+    /// It takes long bodies, of which few may be in memory.
+    pub(super) is_long: bool,
 }
 
 /// Who asks, once admitted.
@@ -29,6 +34,8 @@ pub(super) struct Caller {
     /// User name, as it goes into versions and the audit log.
     author: Author,
     pub(super) role: Role,
+    /// What was shown, if something was.
+    secret: Option<String>,
 }
 
 /// A name that is known, or one that the name service may have to be asked for.
@@ -45,6 +52,13 @@ impl Caller {
             Author::Named(name) => name.clone(),
             Author::Peer(peer) => peer.author(),
         }
+    }
+}
+
+impl Caller {
+    /// Who it is, for what is recorded. May wait for the name service.
+    pub(super) fn actor(self) -> Actor {
+        Actor { name: self.author(), role: self.role, secret: self.secret }
     }
 }
 
@@ -72,28 +86,51 @@ pub(super) async fn admit(
     next: Next,
 ) -> Result<Response, Refusal> {
     let peer = request.extensions().get::<Peer>().cloned().ok_or_else(unknown_caller)?;
-    let caller = identify(&guard.shared, peer, request.headers())?;
-    if caller.role < guard.least {
-        return Err(too_low(guard.least, caller.role));
+    if let Some(wait) = guard.shared.rates.take(peer.client()) {
+        return Err(Refusal::too_fast("requests", wait));
     }
-    request.extensions_mut().insert(caller);
+    if let Least::Role(least) = guard.least {
+        let caller = identify(&guard.shared, peer, request.headers())?;
+        if caller.role < least {
+            return Err(too_low(least, caller.role));
+        }
+        request.extensions_mut().insert(caller);
+    }
     let pairs = Query::try_from_uri(request.uri()).map_err(|rejection| {
         let message = format!("the query string can't be read: {}", rejection.body_text());
         Refusal::new(ErrorCode::InvalidQuery, message, "correct the query string.")
     })?;
     let parameters = Parameters::new(pairs.0, guard.query)?;
     request.extensions_mut().insert(parameters);
+    let _turn =
+        if guard.is_long { long_body_turn(&guard.shared, request.headers())? } else { None };
     Ok(next.run(request).await)
+}
+
+/// Room for a long body until its request is answered. One without a length may be long.
+fn long_body_turn(
+    shared: &Shared,
+    headers: &HeaderMap,
+) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if length.is_some_and(|bytes: usize| bytes <= BODY_BYTES_MAX) {
+        return Ok(None);
+    }
+    shared.long_bodies.clone().try_acquire_owned().map(Some).map_err(|_| {
+        let message =
+            format!("{LONG_BODIES_MAX} long bodies are being worked on, as many as there may be");
+        Refusal::new(ErrorCode::TooManyRequests, message, "try again when they are done.")
+    })
 }
 
 /// A secret counts before the peer's own identity, so that a program may do less than its user.
 fn identify(shared: &Shared, peer: Peer, headers: &HeaderMap) -> Result<Caller, Refusal> {
     let Some(secret) = secret(headers)? else {
         let role = peer.role().ok_or_else(unauthenticated)?;
-        return Ok(Caller { author: Author::Peer(peer), role });
+        return Ok(Caller { author: Author::Peer(peer), role, secret: None });
     };
     let identity = shared.backend.authenticate(&secret)?.ok_or_else(unauthenticated)?;
-    Ok(Caller { author: Author::Named(identity.user), role: identity.role })
+    Ok(Caller { author: Author::Named(identity.user), role: identity.role, secret: Some(secret) })
 }
 
 /// The secret of `authorization: Bearer …`, if there is that header; more than one is refused.

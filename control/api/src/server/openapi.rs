@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Least};
 use super::endpoints;
 use crate::error::{ErrorBody, ErrorCode};
 
@@ -74,11 +74,15 @@ fn operation(endpoint: &Endpoint) -> Value {
         json!({ "description": endpoint.summary, "content": content(kind, schema) }),
     );
     responses.insert("default".to_owned(), json!({ "$ref": "#/components/responses/refused" }));
+    let (role, security) = match endpoint.least {
+        Least::Anyone => ("anyone".to_owned(), json!([])),
+        Least::Role(role) => (role.to_string(), json!([{ "bearer": [] }])),
+    };
     let mut operation = json!({
         "summary": endpoint.summary,
         "operationId": operation_id(endpoint),
-        "x-role": endpoint.least,
-        "security": [{ "bearer": [] }],
+        "x-role": role,
+        "security": security,
         "responses": responses,
     });
     if !parameters.is_empty() {

@@ -23,7 +23,7 @@ async fn ask(shared: &Shared, caller: Option<Caller>, request: PolicyRequest) ->
 }
 
 /// The body as JSON.
-async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
+pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
     let bytes = body(request).await?;
     serde_json::from_slice(&bytes).map_err(|error| {
         let message = format!("the body isn't what this endpoint takes: {error}");
@@ -38,7 +38,7 @@ fn number(text: &str) -> Result<u64, Refusal> {
     })
 }
 
-fn part<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Refusal> {
+pub(super) fn part<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Refusal> {
     path.map(|Path(part)| part).map_err(|rejection| {
         let message = format!("the path can't be read: {}", rejection.body_text());
         Refusal::new(ErrorCode::UnknownEndpoint, message, "write the name in UTF-8.")

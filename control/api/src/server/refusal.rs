@@ -1,5 +1,7 @@
 //! Everything a request can be refused for, with its status.
 
+use std::time::Duration;
+
 use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -59,6 +61,14 @@ impl Refusal {
             .allowing(names())
     }
 
+    /// A client that sends more than its rate; it may go on after `wait`.
+    pub(super) fn too_fast(what: &str, wait: Duration) -> Self {
+        let seconds = wait.as_secs_f64();
+        let message =
+            format!("too many {what} from this client; the next may come in {seconds:.2} s");
+        Self::new(ErrorCode::TooManyRequests, message, "wait, and send fewer at a time.")
+    }
+
     fn status(&self) -> StatusCode {
         match self.0.code {
             ErrorCode::InvalidQuery | ErrorCode::InvalidBody | ErrorCode::InvalidMode => {
@@ -77,6 +87,7 @@ impl Refusal {
             ErrorCode::StoreFailed | ErrorCode::Internal | ErrorCode::Other => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
+            ErrorCode::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             ErrorCode::Unavailable | ErrorCode::TooManyStreams => StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::BackendTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -99,6 +110,18 @@ impl From<BackendError> for Refusal {
                 message,
                 "correct every line that is named, then send it again; nothing was changed.",
             ),
+            BackendError::Unauthenticated => super::guard::unauthenticated(),
+            BackendError::WrongLogin => Self::new(
+                ErrorCode::Unauthenticated,
+                message,
+                "try again; an admin sets a new password with `loadlock user password`.",
+            ),
+            BackendError::Forbidden { next_step, .. } => {
+                Self::new(ErrorCode::Forbidden, message, &next_step)
+            }
+            BackendError::Invalid { next_step, .. } => {
+                Self::new(ErrorCode::InvalidBody, message, &next_step)
+            }
             BackendError::Unavailable { .. } => Self::new(
                 ErrorCode::Unavailable,
                 message,

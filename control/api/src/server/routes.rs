@@ -1,5 +1,6 @@
 //! The endpoints.
 
+use std::future::Future;
 use std::sync::{Arc, LazyLock};
 
 use axum::body::Bytes;
@@ -11,7 +12,7 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::{RequestExt, Router};
 use serde::Serialize;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
 use super::connection::Peer;
@@ -20,6 +21,7 @@ use super::guard::Caller;
 use super::history::History;
 use super::learning::{check_reason, invalid, parsed};
 use super::query::Parameters;
+use super::rate::Rates;
 use super::refusal::Refusal;
 use super::{ARRIVAL_TIME, BODY_BYTES_MAX, CALL_TIME, STREAMS_MAX, stream};
 use crate::backend::{Backend, BackendError};
@@ -37,6 +39,14 @@ pub(super) struct Shared {
     pub(super) history: Arc<History>,
     /// Turns to call the backend.
     pub(super) calls: Arc<Semaphore>,
+    /// Turns to hash a password.
+    pub(super) logins: Arc<Semaphore>,
+    /// Room for long bodies.
+    pub(super) long_bodies: Arc<Semaphore>,
+    /// What each client may still send.
+    pub(super) rates: Arc<Rates>,
+    /// How often each client may still try to log in.
+    pub(super) login_rates: Arc<Rates>,
     /// Room for event streams.
     pub(super) streams: Arc<Semaphore>,
     /// Becomes true when the server stops.
@@ -242,9 +252,27 @@ pub(super) async fn call<T: Serialize>(
     shared: &Shared,
     work: impl FnOnce(&dyn Backend) -> Result<T, BackendError> + Send + 'static,
 ) -> Result<Response, Refusal> {
-    let (calls, backend) = (shared.calls.clone(), shared.backend.clone());
+    let calls = shared.calls.clone();
+    answer_in_time(shared, async move { calls.acquire_owned().await.ok() }, work).await
+}
+
+/// The same in a turn that the caller has.
+pub(super) async fn call_in_turn<T: Serialize>(
+    shared: &Shared,
+    turn: OwnedSemaphorePermit,
+    work: impl FnOnce(&dyn Backend) -> Result<T, BackendError> + Send + 'static,
+) -> Result<Response, Refusal> {
+    answer_in_time(shared, async move { Some(turn) }, work).await
+}
+
+async fn answer_in_time<T: Serialize>(
+    shared: &Shared,
+    turn: impl Future<Output = Option<OwnedSemaphorePermit>>,
+    work: impl FnOnce(&dyn Backend) -> Result<T, BackendError> + Send + 'static,
+) -> Result<Response, Refusal> {
+    let backend = shared.backend.clone();
     let answer = async move {
-        let turn = calls.acquire_owned().await;
+        let turn = turn.await;
         let task = tokio::task::spawn_blocking(move || {
             // Held until the call ends, also when nobody waits for it any more: that bounds the threads.
             let _turn = turn;

@@ -8,9 +8,13 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::UnixListener;
 
+use super::tls::TlsError;
+
 /// Why the API can't be served.
 #[derive(Debug)]
 pub enum ServeError {
+    /// TLS can't be had.
+    Tls(TlsError),
     /// The socket's folder can't be made.
     Folder {
         /// The folder.
@@ -42,6 +46,7 @@ pub enum ServeError {
 impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Tls(error) => error.fmt(f),
             Self::Folder { path, source } => write!(
                 f,
                 "can't make {}, the folder of the API's socket: {source}\n    fix: make it for control's user, or change \
@@ -72,6 +77,7 @@ impl std::error::Error for ServeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Folder { source, .. } | Self::Socket { source, .. } => Some(source),
+            Self::Tls(error) => error.source(),
             Self::InUse { .. } | Self::NotASocket { .. } => None,
         }
     }

@@ -252,6 +252,24 @@ impl Backend for Fake {
         Ok(policy_answer(&request))
     }
 
+    fn account(
+        &self,
+        request: AccountRequest,
+        actor: &Actor,
+    ) -> Result<AccountAnswer, BackendError> {
+        self.trouble()?;
+        match request {
+            AccountRequest::Login { body, .. } if body.password != "right" => {
+                Err(BackendError::WrongLogin)
+            }
+            AccountRequest::Users => Ok(AccountAnswer::Users(Listing::take(Vec::new(), 1))),
+            AccountRequest::Credentials(_) => {
+                Ok(AccountAnswer::Credentials(Listing::take(Vec::new(), 1)))
+            }
+            _ => Ok(AccountAnswer::Done(Done { done: format!("by {}", actor.name) })),
+        }
+    }
+
     /// The secret of each role is `secret-of-` and its name.
     fn authenticate(&self, secret: &str) -> Result<Option<Identity>, BackendError> {
         let role = secret.strip_prefix("secret-of-").and_then(Role::from_name);
@@ -273,16 +291,21 @@ pub struct Served {
 
 impl Served {
     pub fn start(socket: PathBuf) -> Self {
+        Self::start_with(ServeOptions::new(&socket))
+    }
+
+    pub fn start_with(options: ServeOptions) -> Self {
+        let socket = options.socket.clone();
         let backend = Arc::new(Fake::default());
         let (stop, stopped) = oneshot::channel();
-        let (served, path) = (backend.clone(), socket.clone());
+        let served = backend.clone();
         let thread = std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let shutdown = async {
                 let _ = stopped.await;
             };
-            runtime.block_on(serve(&path, served, shutdown)).unwrap();
+            runtime.block_on(serve(&options, served, shutdown)).unwrap();
         });
         let started = Instant::now();
         while Client::connect(&socket).is_err() {
