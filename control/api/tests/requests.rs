@@ -68,6 +68,32 @@ fn a_mode_change_names_its_author_by_the_kernels_word() {
 }
 
 #[test]
+fn a_bypass_needs_a_reason_and_a_sensible_time() {
+    let (_folder, served) = served();
+    let client = served.client();
+    let body = |on, seconds, reason: &str| BypassBody { on, seconds, reason: reason.to_owned() };
+    let changed = client.set_bypass("fab", &body(true, Some(60), "line 3 stands")).unwrap();
+    let bypass = changed.bypass.unwrap();
+    assert_eq!((bypass.reason.as_str(), changed.previous), ("line 3 stands", None));
+    let status = client.status().unwrap();
+    assert!(status.alarms[0].contains("segment fab: in bypass since"), "{:?}", status.alarms);
+    for (wrong, word) in [
+        (body(true, None, " "), "reason has 0 bytes"),
+        (body(true, Some(0), "x"), "seconds is 0"),
+        (body(true, Some(BYPASS_S_MAX + 1), "x"), "allowed is 1 to"),
+        (body(false, Some(5), "x"), "only a bypass has a time"),
+    ] {
+        let error = client.set_bypass("fab", &wrong).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+    assert!(
+        client.set_bypass("fob", &body(true, None, "x")).unwrap_err().to_string().contains("fob")
+    );
+    let changed = client.set_bypass("fab", &body(false, None, "it goes again")).unwrap();
+    assert_eq!((changed.bypass, changed.previous), (None, Some(bypass)));
+}
+
+#[test]
 fn field_names_are_the_documented_ones() {
     let (_folder, served) = served();
     let (status, head, json) = get(&served, "/v1/status");

@@ -45,7 +45,8 @@ impl Store {
         audit::append(&self.connection, &entry).map(|_| ()).map_err(failed)
     }
 
-    /// Those that were recorded last for each segment and put it into bypass, also if their time is over by now.
+    /// Those that were recorded last for each segment and put it into bypass, also if their time is over by now. What stands before
+    /// a damaged entry holds no longer: that one may have ended it.
     ///
     /// # Errors
     /// [`StoreError::Database`].
@@ -53,7 +54,11 @@ impl Store {
         let stored =
             self.audit_rows("WHERE action IN ('bypass-on', 'bypass-off') ORDER BY number")?;
         let mut latest: Vec<NewBypass> = Vec::new();
-        for bypass in stored.into_iter().filter_map(|stored| read(stored.entry?)) {
+        for stored in stored {
+            let Some(bypass) = stored.entry.and_then(read) else {
+                latest.clear();
+                continue;
+            };
             latest.retain(|other| other.segment != bypass.segment);
             latest.push(bypass);
         }

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use loadlock_store::{
-    Action, EvidenceRow, NewVersion, SegmentMode, Store, StoreError, VersionNumber, VersionState,
-    open,
+    Action, EvidenceRow, NewBypass, NewVersion, SegmentMode, Store, StoreError, VersionNumber,
+    VersionState, open,
 };
 use tempfile::tempdir;
 
@@ -228,4 +228,35 @@ fn a_store_that_lost_its_last_step_is_told_and_mended_from_the_copy() {
     let opened = open(&path, NOW).unwrap();
     assert_eq!(rules_in_force(&opened.store), "two");
     assert!(opened.alarms[0].contains("has lost what came after"), "{:?}", opened.alarms);
+}
+
+#[test]
+fn bypass_stands_in_the_chain_and_its_latest_entry_holds() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let bypass = |segment: &str, on, for_ns| NewBypass {
+        segment: segment.to_owned(),
+        on,
+        time_ns: NOW,
+        for_ns,
+        actor: "anna".to_owned(),
+        reason: "line 3: stands".to_owned(),
+    };
+    let mut store = prepared(&path);
+    let entries = [("fab", true, 0), ("bay", true, MINUTE), ("fab", false, 0), ("bay", true, 9)];
+    for (segment, on, for_ns) in entries {
+        store.record_bypass(&bypass(segment, on, for_ns)).unwrap();
+    }
+    store.record_bypass(&bypass("bay-2", true, 0)).unwrap();
+    drop(store);
+    let store = Store::open(&path).unwrap();
+    assert_eq!(store.bypasses().unwrap(), [bypass("bay", true, 9), bypass("bay-2", true, 0)]);
+    assert_eq!(store.check_audit().unwrap(), None);
+    assert_eq!(rules_in_force(&store), "one", "it changes no version");
+    assert_eq!(store.state(numbered(1)).unwrap(), VersionState::InForce);
+    drop(store);
+    tamper(&path, "UPDATE audit SET note = 'bay: tampered' WHERE note LIKE 'bay-2%'");
+    let store = Store::open(&path).unwrap();
+    assert_eq!(store.bypasses().unwrap(), [], "it may have ended what stands before it");
+    assert!(store.check_audit().unwrap().is_some());
 }
