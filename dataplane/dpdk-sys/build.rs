@@ -12,7 +12,7 @@ use std::{env, fmt};
 const LIBRARIES: [&str; 4] = ["rte_ethdev", "rte_mbuf", "rte_mempool", "rte_eal"];
 
 /// DPDK's own functions that are bound; everything else goes through a shim.
-const FUNCTIONS: [&str; 15] = [
+const FUNCTIONS: [&str; 17] = [
     "rte_eal_init",
     "rte_eal_remote_launch",
     "rte_eal_wait_lcore",
@@ -28,6 +28,8 @@ const FUNCTIONS: [&str; 15] = [
     "rte_eth_dev_get_port_by_name",
     "rte_eth_dev_stop",
     "rte_eth_dev_close",
+    "rte_eth_dev_set_link_up",
+    "rte_eth_dev_set_link_down",
 ];
 
 /// What Debian and its derivatives need; other distributions name it alike.

@@ -40,7 +40,7 @@ class Line:
         self.shared = pathlib.Path("/dev/shm") / self.prefix
         self.exchange = self.shared / "exchange"
         self.children = {}
-        self.extra = {}
+        self.device = "net_af_packet", "p"
 
     def __enter__(self):
         for segment in range(len(SEGMENTS)):
@@ -72,13 +72,23 @@ class Line:
     def ip(words):
         subprocess.run(["ip", *words.split()], check=True)
 
+    def configure_taps(self):
+        """Ports that are TAP interfaces of the kernel, ta0 and so on; the second segment's links follow each other."""
+        self.device = "net_tap", "t"
+        self.configure(static=['link_down = "static"'])
+
+    @staticmethod
+    def has_link(interface):
+        done = subprocess.run(["ip", "-j", "link", "show", interface], capture_output=True, text=True)
+        return done.returncode == 0 and "LOWER_UP" in json.loads(done.stdout)[0]["flags"]
+
     def configure(self, **keys):
-        """Keys: lines for each segment's name."""
-        self.keys = keys
+        """Keys: lines for each segment's name, and for `dataplane`."""
+        driver, prefix = self.device
         ports, segments = "", ""
         for number, name in enumerate(SEGMENTS):
             for side in "ab":
-                ports += f'[[port]]\nname = "{name}-{side}"\ndevice = "net_af_packet"\noptions = {{ iface = "p{side}{number}" }}\n'
+                ports += f'[[port]]\nname = "{name}-{side}"\ndevice = "{driver}"\noptions = {{ iface = "{prefix}{side}{number}" }}\n'
             segments += f'[[segment]]\nname = "{name}"\nside_a = "{name}-a"\nside_b = "{name}-b"\nmode = "enforce"\n'
             segments += "".join(f"{line}\n" for line in keys.get(name, []))
         (self.folder / "loadlock.toml").write_text(
@@ -86,7 +96,7 @@ class Line:
 main_core = 0
 worker_cores = [1]
 file_prefix = "{self.prefix}"
-hugepages = false
+hugepages = {str(keys.get("hugepages", False)).lower()}
 mbufs = 16383
 mbuf_cache = 128
 policy_wait_ms = 2000
@@ -96,7 +106,7 @@ path = "{self.exchange}"
 event_ring_events = {RING_EVENTS}
 rule_capacity = 1024
 [flows]
-narrow_capacity = {FLOWS}
+narrow_capacity = {keys.get("flows", FLOWS)}
 wide_capacity = 1024
 [control]
 socket = "control.sock"
@@ -138,6 +148,11 @@ store = "loadlock.db"
     def kill(self, name):
         child = self.children.pop(name)
         child.kill()
+        child.wait()
+
+    def end(self, name):
+        child = self.children.pop(name)
+        child.terminate()
         child.wait()
 
     def stop_all(self):

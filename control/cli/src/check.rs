@@ -46,9 +46,10 @@ impl Arguments {
             counted(settings.dataplane.worker_cores.len() as u64, "worker", "workers"),
         ];
         output::write(&format!(
-            "{}: no mistakes, {fits}: {}\n",
+            "{}: no mistakes, {fits}: {}\n{}",
             file.display(),
-            counts.join(", ")
+            counts.join(", "),
+            settings.sums_in_words()
         ))?;
         Ok(exit::OK)
     }

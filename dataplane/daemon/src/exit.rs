@@ -19,7 +19,8 @@ pub const EXIT_CODES: &str = "Exit codes:
   5  a port couldn't be opened or started
   6  the exchange couldn't be made or opened
   7  a worker died
-  8  a worker hung";
+  8  a worker hung
+  9  --preflight found a problem";
 
 /// Why the process ends.
 #[derive(Debug)]
@@ -75,6 +76,8 @@ pub enum Failure {
     Exchange(RegionError),
     /// The workers couldn't be started.
     Launch(LaunchError),
+    /// No thread for the relays.
+    Relays(io::Error),
     /// Signals can't be received.
     Signals(ctrlc::Error),
     /// A worker that doesn't poll any more.
@@ -87,6 +90,11 @@ pub enum Failure {
         silent: Duration,
         /// How long it may be.
         allowed: Duration,
+    },
+    /// What `--preflight` found; each was printed.
+    Preflight {
+        /// How many.
+        problems: usize,
     },
     /// Workers that ended by a panic.
     Workers(Vec<WorkerExit>),
@@ -102,6 +110,7 @@ impl Failure {
             | Self::FlowTable { .. }
             | Self::Random(_)
             | Self::Launch(_)
+            | Self::Relays(_)
             | Self::Signals(_) => 4,
             Self::DeviceRefused { .. }
             | Self::PortMissing { .. }
@@ -111,6 +120,7 @@ impl Failure {
             Self::Exchange(_) => 6,
             Self::Workers(_) => 7,
             Self::Hung { .. } => 8,
+            Self::Preflight { .. } => 9,
         }
     }
 }
@@ -146,8 +156,14 @@ impl fmt::Display for Failure {
             }
             Self::Exchange(error) => error.fmt(f),
             Self::Launch(error) => error.fmt(f),
+            Self::Relays(error) => {
+                write!(f, "no thread for the hardware bypass: {error}; raise the limit of threads")
+            }
             Self::Signals(error) => {
                 write!(f, "signals can't be received: {error}; start it from another supervisor")
+            }
+            Self::Preflight { problems } => {
+                write!(f, "{problems} problems keep this machine from forwarding as configured; see above")
             }
             Self::Hung { worker, core, silent, allowed } => write!(
                 f,

@@ -12,6 +12,8 @@ use loadlock_settings::{PortIndex, Settings};
 use crate::clock::WallClock;
 use crate::exit::Failure;
 use crate::failures::Failures;
+use crate::hardware::Relays;
+use crate::links::LinkPair;
 use crate::overrides::{OverrideBoard, Overrides};
 use crate::ports::state;
 use crate::service::Service;
@@ -19,6 +21,8 @@ use crate::watchdog::{Change, EVERY, Watchdog};
 
 /// Port states are read and the heartbeat is written once in so many rounds: ten times a second.
 const ROUNDS: u32 = 10;
+/// Links are looked at once in so many rounds: fifty times a second.
+const LINK_ROUNDS: u32 = 2;
 
 /// What is looked at.
 pub struct Watch<'a> {
@@ -28,6 +32,9 @@ pub struct Watch<'a> {
     pub clock: WallClock,
     pub board: Arc<OverrideBoard>,
     pub failures: Failures,
+    pub relays: &'a Relays,
+    /// Of each segment whose links follow each other.
+    pub links: Vec<Option<LinkPair>>,
 }
 
 impl Watch<'_> {
@@ -46,6 +53,12 @@ impl Watch<'_> {
             let beats = (0..count).map(|worker| self.exchange.worker_heartbeat_ns(worker));
             for (worker, change) in watchdog.look(beats, Instant::now()) {
                 self.changed(worker, change)?;
+            }
+            if watchdog.is_well() {
+                self.relays.all_is_well();
+            }
+            if round % LINK_ROUNDS == 0 {
+                self.follow_links();
             }
             let now_ns = self.clock.ns(self.clock.cycles());
             let overrides = self.failures.look(self.exchange, now_ns);
@@ -97,6 +110,37 @@ impl Watch<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Takes down the link of a port whose other side's is, and lets it up again.
+    fn follow_links(&mut self) {
+        for (pair, segment) in self.links.iter_mut().zip(&self.settings.segments) {
+            let Some(following) = pair else { continue };
+            let sides = [segment.side_a.0, segment.side_b.0];
+            let [Ok(a), Ok(b)] = sides.map(|port| self.ports[port].link()) else { continue };
+            let Some(step) = following.look([a.up, b.up], Instant::now()) else { continue };
+            let port = sides[step.side as usize];
+            let name = &self.settings.ports[port].name;
+            let done = self.ports[port].set_link(step.up);
+            match (done, step.up) {
+                (Ok(()), true) => eprintln!(
+                    "loadlock-dataplane: segment {}: the link is up again, and that of port {name} may be too",
+                    segment.name
+                ),
+                (Ok(()), false) => eprintln!(
+                    "loadlock-dataplane: segment {}: a link is down, and that of port {name} was taken down with it (link_down)",
+                    segment.name
+                ),
+                (Err(error), _) => {
+                    eprintln!(
+                        "loadlock-dataplane: segment {}: a link is down, but that of port {name} can't be set by its driver: {error}; \
+                         it stays as it is (link_down)",
+                        segment.name
+                    );
+                    *pair = None;
+                }
+            }
+        }
     }
 
     fn store_port_states(&self, at_start: &[PortStats], overrides: Overrides) {

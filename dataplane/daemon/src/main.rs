@@ -13,10 +13,13 @@ mod clock;
 mod exit;
 mod failures;
 mod forward;
+mod hardware;
 mod housekeeping;
+mod links;
 mod ordered;
 mod overrides;
 mod ports;
+mod preflight;
 mod service;
 mod start;
 mod watchdog;
@@ -40,6 +43,13 @@ struct Arguments {
     /// Check the configuration against the code and this machine, print every mistake, and end.
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     check: Option<PathBuf>,
+    /// Open the devices, look whether they give what the configuration asks for, send marker frames over the cable that joins each
+    /// segment's two ports for this test, and end. Not while a dataplane runs.
+    #[arg(long, conflicts_with = "check")]
+    preflight: bool,
+    /// With --preflight: no marker frames, because the ports are cabled as they will be.
+    #[arg(long, requires = "preflight")]
+    no_loop: bool,
 }
 
 fn main() -> ExitCode {
@@ -53,6 +63,8 @@ fn main() -> ExitCode {
                 settings.dataplane.worker_cores.len()
             );
         }),
+        None if arguments.preflight => load(&arguments.config)
+            .and_then(|settings| preflight::run(&settings, !arguments.no_loop)),
         None => load(&arguments.config).and_then(|settings| start::run(&settings)),
     };
     match result {

@@ -18,6 +18,8 @@ pub struct Ports {
     pub ports: Vec<Port>,
     /// One list a worker.
     pub queues: Vec<Vec<(RxQueue, TxQueue)>>,
+    /// Where all queues take their buffers from.
+    pub pool: Mempool,
 }
 
 /// EAL's configuration; every argument comes from validated settings.
@@ -90,7 +92,7 @@ pub fn open(eal: &Eal, settings: &Settings) -> Result<Ports, Failure> {
         }
         ports.push(port);
     }
-    Ok(Ports { ports, queues })
+    Ok(Ports { ports, queues, pool })
 }
 
 /// A card that isn't there is named by its address, a virtual device by what its driver was told.

@@ -14,7 +14,9 @@ use loadlock_settings::{Clock, PortIndex, Settings};
 use crate::clock::WallClock;
 use crate::exit::Failure;
 use crate::failures::Failures;
+use crate::hardware::Relays;
 use crate::housekeeping::Watch;
+use crate::links::LinkPair;
 use crate::overrides::OverrideBoard;
 use crate::ports::{self, Ports};
 use crate::worker::{Lanes, Tuning, Worker};
@@ -25,13 +27,16 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     let on_signal = stop.clone();
     ctrlc::set_handler(move || on_signal.store(true, Ordering::Relaxed))
         .map_err(Failure::Signals)?;
+    for line in settings.sums_in_words().lines() {
+        eprintln!("loadlock-dataplane: {line}");
+    }
     let mut exchange = DataplaneExchange::open(&settings.exchange.path, settings.dimensions())
         .map_err(Failure::Exchange)?;
     say_adopted(&exchange);
     let eal =
         Eal::init(&ports::eal_config(settings)).map_err(|error| Failure::Eal(Box::new(error)))?;
     let clock = WallClock::new(TscClock::new(&eal));
-    let Ports { ports, queues } = ports::open(&eal, settings)?;
+    let Ports { ports, queues, .. } = ports::open(&eal, settings)?;
     let order = match settings.dataplane.clock {
         Clock::Tsc => None,
         Clock::Capture => Some(TimestampField::lookup(&eal).ok_or(Failure::NoCaptureTime)?),
@@ -66,8 +71,22 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         settings.exchange.path.display(),
         exchange.bytes() >> 20,
     );
-    let mut watch = Watch { settings, exchange: &exchange, ports: &ports, clock, board, failures };
-    if let Err(failure) = watch.run(&running, &stop) {
+    let relays = Relays::start(settings).map_err(Failure::Relays)?;
+    let links = settings.segments.iter().map(|segment| segment.link_hold.map(LinkPair::new));
+    let mut watch = Watch {
+        settings,
+        exchange: &exchange,
+        ports: &ports,
+        clock,
+        board,
+        failures,
+        relays: &relays,
+        links: links.collect(),
+    };
+    let watched = watch.run(&running, &stop);
+    // Before anything is stopped: the cables are joined while frames are still forwarded.
+    relays.disarm();
+    if let Err(failure) = watched {
         // A worker that hangs can't be waited for: no destructor may run.
         eprintln!("loadlock-dataplane: {failure}");
         std::process::exit(failure.exit_code().into());

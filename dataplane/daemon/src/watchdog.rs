@@ -63,6 +63,11 @@ impl Watchdog {
         }
         changes
     }
+
+    /// Does none hang?
+    pub fn is_well(&self) -> bool {
+        self.workers.iter().all(|watched| watched.beat != 0 && !watched.is_hung)
+    }
 }
 
 #[cfg(test)]
@@ -82,8 +87,10 @@ mod tests {
         }
         // The last beat was seen at 100 ms.
         assert_eq!(found, [(18, (1, Change::Hangs(Duration::from_millis(80))))]);
+        assert!(!watchdog.is_well());
         let later = start + EVERY * 40;
         assert_eq!(watchdog.look([90, 90], later), [(1, Change::Moves)]);
+        assert!(watchdog.is_well());
     }
 
     #[test]

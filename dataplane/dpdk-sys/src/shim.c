@@ -406,6 +406,22 @@ int loadlock_port_stats(uint16_t port, struct loadlock_port_stats *stats)
 	return 0;
 }
 
+struct rte_mbuf *loadlock_mbuf_of(struct rte_mempool *pool, const uint8_t *bytes, uint16_t count)
+{
+	struct rte_mbuf *const mbuf = rte_pktmbuf_alloc(pool);
+
+	if (mbuf == NULL)
+		return NULL;
+	char *const data = rte_pktmbuf_append(mbuf, count);
+
+	if (data == NULL) {
+		rte_pktmbuf_free(mbuf);
+		return NULL;
+	}
+	memcpy(data, bytes, count);
+	return mbuf;
+}
+
 int loadlock_port_link(uint16_t port, struct loadlock_port_link *link)
 {
 	struct rte_eth_link found;

@@ -132,6 +132,9 @@ uint16_t loadlock_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbuf
 /* Gives up to `count` mbufs to a queue of a started port; returns how many, from the first on, the driver took. */
 uint16_t loadlock_tx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t count);
 
+/* An mbuf of `pool` that holds these bytes, or NULL: the pool is empty, or they don't fit into one. */
+struct rte_mbuf *loadlock_mbuf_of(struct rte_mempool *pool, const uint8_t *bytes, uint16_t count);
+
 /* Fills `info`. */
 int loadlock_port_info(uint16_t port, struct loadlock_port_info *info);
 

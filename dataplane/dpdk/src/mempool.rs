@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use loadlock_dpdk_sys as sys;
 
-use crate::{Eal, Errno};
+use crate::{Eal, Errno, Mbuf};
 
 /// The longest name of a pool in bytes.
 const NAME_BYTES_MAX: usize = sys::LOADLOCK_MEMPOOL_NAME_BYTES as usize - 1;
@@ -168,6 +168,15 @@ impl Mempool {
     pub fn in_use(&self) -> u32 {
         // SAFETY: pools live as long as the process.
         unsafe { sys::rte_mempool_in_use_count(self.pool.as_ptr()) }
+    }
+
+    /// A frame of these bytes, to be sent for a test; `None`: the pool is empty, or they don't fit into one mbuf.
+    pub fn frame(&self, bytes: &[u8]) -> Option<Mbuf> {
+        let count = u16::try_from(bytes.len()).ok()?;
+        // SAFETY: pools live as long as the process; `bytes` is readable for `count` bytes, which are copied.
+        let mbuf = unsafe { sys::loadlock_mbuf_of(self.pool.as_ptr(), bytes.as_ptr(), count) };
+        // SAFETY: it was allocated just now, and nobody else has it.
+        NonNull::new(mbuf).map(|mbuf| unsafe { Mbuf::from_raw(mbuf) })
     }
 
     /// The pointer, for a port's set-up.

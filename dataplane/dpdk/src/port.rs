@@ -238,6 +238,20 @@ impl Port {
     pub fn link(&self) -> Result<Link, Errno> {
         Link::read(self.id)
     }
+
+    /// Lets the link up, or takes it down so that the peer sees no carrier. Of a started port; some ms on a card.
+    ///
+    /// # Errors
+    /// `ENOTSUP`: this driver can't (of the virtual ones net_af_packet, net_pcap and net_memif); others are the device's.
+    pub fn set_link(&self, up: bool) -> Result<(), Errno> {
+        let status = match up {
+            // SAFETY: the number is this port's.
+            true => unsafe { sys::rte_eth_dev_set_link_up(self.id.0) },
+            // SAFETY: as above.
+            false => unsafe { sys::rte_eth_dev_set_link_down(self.id.0) },
+        };
+        if status == 0 { Ok(()) } else { Err(Errno::from_status(status)) }
+    }
 }
 
 impl Drop for Port {

@@ -88,6 +88,14 @@ impl fmt::Display for Dimensions {
     }
 }
 
+impl Dimensions {
+    /// Bytes of a region of these dimensions; `None` if there can't be one.
+    #[must_use]
+    pub fn bytes(self) -> Option<usize> {
+        Some(Layout::new(self)?.total_bytes)
+    }
+}
+
 /// Byte offsets, all multiples of 128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {

@@ -194,6 +194,12 @@ impl Problem {
             Self::CaptureClock { obstacle, .. } => {
                 write!(out, "clock = \"capture\" can't work with {obstacle}")
             }
+            Self::CannotBeKept { promise, reason, .. } => {
+                write!(out, "{promise} can't be kept: {reason}")
+            }
+            Self::NoSuchProgram { program } => {
+                write!(out, "there is no program {}", program.display())
+            }
             Self::CoreOffline { core, online } => {
                 write!(out, "this machine has no CPU {core} online, it has {online}")
             }
@@ -299,6 +305,10 @@ impl Problem {
             }
             Self::MtuDiffers { .. } => out.write_str("give both ports the same mtu."),
             Self::CaptureClock { fix, .. } => write!(out, "{fix}, or set dataplane.clock = \"tsc\"."),
+            Self::CannotBeKept { fix, .. } => write!(out, "{fix}."),
+            Self::NoSuchProgram { .. } => {
+                out.write_str("install it there and make it executable, or correct the path.")
+            }
             Self::CoreOffline { .. } => out.write_str("use a CPU that is online."),
             Self::NoSuchPciDevice {
                 network_devices, ..

@@ -36,6 +36,7 @@ mod rules;
 mod schema;
 mod scope;
 mod settings;
+mod sums;
 
 use std::collections::BTreeSet;
 use std::path::{Path, absolute};
@@ -50,9 +51,10 @@ pub use problem::Problem;
 pub use reference::reference;
 pub use settings::{
     Answer, ApiSettings, Clock, ControlSettings, CoreId, DataplaneSettings, ExchangeSettings,
-    FlowSettings, LogLevel, PortIndex, PortName, PortSettings, Rss, SegmentName, SegmentSettings,
-    Settings,
+    FlowSettings, HardwareBypass, LogLevel, PortIndex, PortName, PortSettings, Rss, SegmentName,
+    SegmentSettings, Settings,
 };
+pub use sums::Sums;
 
 use findings::Findings;
 

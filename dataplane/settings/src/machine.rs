@@ -131,6 +131,14 @@ impl Settings {
         findings.lines.clone_from(&self.lines);
         self.check_cores(machine, &mut findings);
         self.check_memory(machine, &mut findings);
+        for segment in &self.segments {
+            if let Some(bypass) = &segment.bypass
+                && !bypass.program.is_file()
+            {
+                let problem = Problem::NoSuchProgram { program: bypass.program.clone() };
+                findings.report_at(&format!("{}.bypass_command", segment.path), problem);
+            }
+        }
         for port in &self.ports {
             match &port.device {
                 Device::Pci(address) => {

@@ -165,6 +165,20 @@ pub enum Problem {
         /// What to do about it.
         fix: &'static str,
     },
+    /// A promise of the file that nothing could keep.
+    CannotBeKept {
+        /// Key and value.
+        promise: &'static str,
+        /// What stands against it.
+        reason: &'static str,
+        /// What to do about it.
+        fix: &'static str,
+    },
+    /// A program that isn't there.
+    NoSuchProgram {
+        /// Its path.
+        program: PathBuf,
+    },
     /// A CPU that this machine doesn't have online.
     CoreOffline {
         /// The CPU in the file.

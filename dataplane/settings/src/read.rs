@@ -19,8 +19,8 @@ use crate::schema::Table;
 use crate::scope::{Scope, table_with};
 use crate::settings::{
     Answer, ApiSettings, Clock, ControlSettings, CoreId, DataplaneSettings, ExchangeSettings,
-    FlowSettings, LogLevel, PortIndex, PortName, PortSettings, Rss, SegmentName, SegmentSettings,
-    Settings,
+    FlowSettings, HardwareBypass, LogLevel, PortIndex, PortName, PortSettings, Rss, SegmentName,
+    SegmentSettings, Settings,
 };
 
 /// The document while it is read.
@@ -166,6 +166,8 @@ impl<'read, 'text> Document<'read, 'text> {
             identity: ["identity_a", "identity_b"]
                 .map(|side| Identity::from_name(&scope.choice(side)).unwrap_or(Identity::MacIp)),
             helpers: read_helpers(scope),
+            bypass: read_bypass(scope),
+            link_hold: read_link_hold(scope),
             control_dead: read_answer(scope, "control_dead"),
             no_policy: read_answer(scope, "no_policy"),
             policy_corrupt: read_answer(scope, "policy_corrupt"),
@@ -346,6 +348,36 @@ fn read_infrastructure(scope: &mut Scope<'_, '_>) -> Infrastructure {
         neighbour_discovery: has("nd"),
         link_local: has("link-local"),
     }
+}
+
+/// The relay; one that is never asked to open, or an opening without one, is a mistake.
+fn read_bypass(scope: &mut Scope<'_, '_>) -> Option<HardwareBypass> {
+    let opens = scope.choice("dataplane_dead") == "open";
+    let program = scope.path("bypass_command");
+    let every = std::time::Duration::from_millis(scope.integer("bypass_heartbeat_ms"));
+    let is_there = !program.as_os_str().is_empty();
+    if opens && !is_there {
+        let problem = Problem::CannotBeKept {
+            promise: "dataplane_dead = \"open\"",
+            reason: "a dataplane that is dead forwards nothing, and this segment has no relay that joins the cables",
+            fix: "set bypass_command, or dataplane_dead = \"closed\"",
+        };
+        scope.findings.report_at(&scope.path_of("dataplane_dead"), problem);
+    }
+    if is_there && !opens {
+        let problem = Problem::CannotBeKept {
+            promise: "dataplane_dead = \"closed\"",
+            reason: "the relay of bypass_command joins the cables when it hears no heartbeat",
+            fix: "delete bypass_command, or set dataplane_dead = \"open\"",
+        };
+        scope.findings.report_at(&scope.path_of("bypass_command"), problem);
+    }
+    is_there.then_some(HardwareBypass { program, every })
+}
+
+fn read_link_hold(scope: &mut Scope<'_, '_>) -> Option<std::time::Duration> {
+    let hold = std::time::Duration::from_millis(scope.integer("link_hold_ms"));
+    (scope.choice("link_down") == "propagate").then_some(hold)
 }
 
 fn read_answer(scope: &mut Scope<'_, '_>, key: &str) -> Answer {

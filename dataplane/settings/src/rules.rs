@@ -256,11 +256,7 @@ fn pool_fills_the_queues(settings: &Settings, findings: &mut Findings<'_>) {
     let sound = keys.iter().all(|key| findings.is_sound(&format!("dataplane.{key}")));
     let (ports, workers) = (settings.ports.len(), dataplane.worker_cores.len());
     let descriptors = u32::from(dataplane.rx_descriptors) + u32::from(dataplane.tx_descriptors);
-    // A cache may grow to one and a half times its size before it is flushed (rte_mempool.h).
-    let held_per_worker =
-        u64::from(dataplane.mbuf_cache) * 3 / 2 + u64::from(dataplane.burst_packets);
-    let queues = ports as u64 * workers as u64;
-    let needed = queues * u64::from(descriptors) + workers as u64 * held_per_worker;
+    let needed = settings.buffers_needed();
     if sound && needed > u64::from(dataplane.mbufs) {
         let problem =
             Problem::TooFewMbufs { found: dataplane.mbufs, needed, ports, workers, descriptors };

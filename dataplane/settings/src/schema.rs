@@ -247,6 +247,19 @@ impl fmt::Display for Default {
     }
 }
 
+/// Digits in groups of three: `32,768`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// The words in double quotes, with the separator between them.
 pub(crate) fn quoted(words: &[impl AsRef<str>], separator: &str) -> String {
     words.iter().map(|word| format!("\"{}\"", word.as_ref())).collect::<Vec<_>>().join(separator)

@@ -252,6 +252,10 @@ pub struct SegmentSettings {
     pub identity: [Identity; 2],
     /// Protocols whose negotiated ports are opened.
     pub helpers: Helpers,
+    /// The relay that joins the cables when the dataplane is dead; `None`: nothing passes then.
+    pub bypass: Option<HardwareBypass>,
+    /// How long one side's link must be down before the other's is taken down; `None`: it stays.
+    pub link_hold: Option<Duration>,
     /// When control is dead.
     pub control_dead: Answer,
     /// While there is no policy.
@@ -263,6 +267,15 @@ pub struct SegmentSettings {
     /// When the event ring is full.
     pub ring_full: RingFullPolicy,
     pub(crate) path: String,
+}
+
+/// A relay beside the line, and how it is talked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HardwareBypass {
+    /// Gets `arm`, `heartbeat` or `disarm`, and the segment's name.
+    pub program: PathBuf,
+    /// Time between two heartbeats, 50 ms to 10 s.
+    pub every: Duration,
 }
 
 /// What a segment does about a failure.

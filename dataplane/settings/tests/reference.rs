@@ -59,3 +59,30 @@ fn ports_and_segments_find_each_other() {
     assert_eq!(settings.segment_of(PortIndex(0)), (0, Side::A));
     assert_eq!(settings.segment_of(PortIndex(1)), (0, Side::B));
 }
+
+/// Their comments say what comes out of their sums.
+#[test]
+fn the_examples_are_valid_and_their_sums_are_right() {
+    for (name, buffers, pool_mib, flow_mib, pages) in [
+        ("2x10g", 17_280, 74, 70, 256),
+        ("2x25g", 50_944, 148, 230, 512),
+        ("2x100g", 152_832, 2_352, 1_370, 2_048),
+    ] {
+        let file = format!("{}/../../config/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        let settings = Settings::load(Path::new(&file)).unwrap_or_else(|errors| panic!("{errors}"));
+        let sums = settings.sums();
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let found = (sums.buffers_needed, mib(sums.pool_bytes), mib(sums.flow_bytes));
+        assert_eq!(found, (buffers, pool_mib, flow_mib), "{name}");
+        assert!(mib(sums.pool_bytes + sums.flow_bytes) < pages * 2, "{name}");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let spelled: Vec<char> = buffers.to_string().chars().collect();
+        let split = spelled.len() - 3;
+        let spelled = format!(
+            "{},{}",
+            spelled[..split].iter().collect::<String>(),
+            spelled[split..].iter().collect::<String>()
+        );
+        assert!(text.contains(&format!("= {spelled}")), "{name}: {spelled}");
+    }
+}

@@ -1,7 +1,7 @@
 //! The keys of `[[segment]]`.
 
-use super::{SEGMENTS_MAX, required, text};
-use crate::schema::{Default, Key, Kind, Repeated, Table};
+use super::{SEGMENTS_MAX, integer, required, text};
+use crate::schema::{Default, Key, Kind, PathRule, Repeated, Table};
 
 pub(crate) static SEGMENT: Table = Table {
     name: "segment",
@@ -76,6 +76,46 @@ pub(crate) static SEGMENT: Table = Table {
                       300 s). tftp: the server's own port (parent 69/udp, 30 s, one transfer).",
             examples: &[],
         },
+        text(
+            "dataplane_dead",
+            Kind::Choice(&["closed", "open"]),
+            "closed",
+            "When the dataplane is dead, hung or restarting. closed: nothing passes, since nobody is there to forward. open: a relay \
+             beside the line joins the cables, so that everything passes unjudged; needs bypass_command. There is no static: rules need \
+             somebody who judges.",
+        ),
+        text(
+            "bypass_command",
+            Kind::Path(PathRule::AbsoluteOrEmpty("no relay")),
+            "",
+            "Program that talks to the relay of a hardware bypass. It gets two arguments, a word and the segment's name. arm: the \
+             frames are Loadlock's, watch the heartbeats. heartbeat: all is well. disarm: join the cables now. A relay that hears \
+             no heartbeat for some times bypass_heartbeat_ms must join the cables by itself. The program must end within \
+             bypass_heartbeat_ms, with code 0.",
+        ),
+        integer(
+            "bypass_heartbeat_ms",
+            (50, 10_000),
+            500,
+            "ms",
+            "Time between two heartbeats to the relay. They stop when a worker hangs and when the process dies.",
+        ),
+        text(
+            "link_down",
+            Kind::Choice(&["propagate", "static"]),
+            "propagate",
+            "When one side's link goes down. propagate: the other side's is taken down too, and let up again with it, so that \
+             redundancy protocols see that the way is cut; where the driver can't, that is said once and left. static: the other \
+             side's stays up. There is no open: a cable that isn't there forwards nothing.",
+        ),
+        integer(
+            "link_hold_ms",
+            (20, 60_000),
+            100,
+            "ms",
+            "For so long a link must be down, or up again, before the other side's follows. It doubles with each change within a \
+             minute, up to 64-fold, so that a link that flaps doesn't make the other flap.",
+        ),
         text(
             "control_dead",
             Kind::Choice(&["static", "open", "closed"]),

@@ -122,3 +122,34 @@ fn capture_clock_needs_files_that_end() {
     let found = file.mistake(kind!(CaptureClock));
     assert_at(&found, 10, "port[b].device", &["0000:3b:00.1"]);
 }
+
+#[test]
+fn a_dead_dataplane_opens_nothing_without_a_relay_and_a_relay_closes_nothing() {
+    let file =
+        File { segment: "side_a = \"a\"\nside_b = \"b\"\ndataplane_dead = \"open\"", ..GOOD };
+    let found = file.mistake(kind!(CannotBeKept));
+    assert_at(&found, 13, "segment[s].dataplane_dead", &["no relay", "set bypass_command"]);
+    let file =
+        File { segment: "side_a = \"a\"\nside_b = \"b\"\nbypass_command = \"/bin/relay\"", ..GOOD };
+    let found = file.mistake(kind!(CannotBeKept));
+    assert_at(&found, 13, "segment[s].bypass_command", &["joins the cables", "dataplane_dead"]);
+    let both = "side_a = \"a\"\nside_b = \"b\"\ndataplane_dead = \"open\"\nbypass_command = \"/bin/relay\"";
+    let settings = File { segment: both, ..GOOD }.parse().expect("both");
+    assert_eq!(
+        settings.segments[0].bypass.as_ref().map(|bypass| bypass.every.as_millis()),
+        Some(500)
+    );
+}
+
+#[test]
+fn what_physics_forbids_is_no_word() {
+    for (line, word) in [
+        ("link_down = \"open\"", "propagate"),
+        ("ring_full = \"open\"", "closed"),
+        ("dataplane_dead = \"static\"", "closed"),
+    ] {
+        let text = format!("{}{line}\n", GOOD.text());
+        let errors = Settings::parse(&text, "x.toml").expect_err("no such word");
+        assert!(errors.to_string().contains(word), "{errors}");
+    }
+}
