@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::traffic::Side;
 
-/// What a segment does with frames that no rule permits.
+/// What a segment, or a device, does with frames that no rule permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -17,11 +17,13 @@ pub enum Mode {
     Monitor,
     /// Drop.
     Enforce,
+    /// Drop everything but infrastructure frames, whatever rules say.
+    Quarantine,
 }
 
 impl Mode {
     /// Every mode, from the most permissive on.
-    pub const ALL: [Self; 3] = [Self::Learn, Self::Monitor, Self::Enforce];
+    pub const ALL: [Self; 4] = [Self::Learn, Self::Monitor, Self::Enforce, Self::Quarantine];
 
     /// The name in configuration, API and documents.
     #[must_use]
@@ -42,6 +44,7 @@ impl From<loadlock_exchange::Mode> for Mode {
             loadlock_exchange::Mode::Learn => Self::Learn,
             loadlock_exchange::Mode::Monitor => Self::Monitor,
             loadlock_exchange::Mode::Enforce => Self::Enforce,
+            loadlock_exchange::Mode::Quarantine => Self::Quarantine,
         }
     }
 }
@@ -52,6 +55,7 @@ impl From<Mode> for loadlock_exchange::Mode {
             Mode::Learn => Self::Learn,
             Mode::Monitor => Self::Monitor,
             Mode::Enforce => Self::Enforce,
+            Mode::Quarantine => Self::Quarantine,
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Identity: which station speaks for an address, and on which side of a segment each is.
 //!
-//! A section of the policy slot behind the allowlist, so that rules and bindings change together. Form: a hash table of
-//! four-word entries, a quarter full at the most (0–1 address, or station and zero; 2 VLANs, segment and kind, never 0 in an
-//! entry; 3 station and flags), two entries at the most for each binding: one for the address, one for the station. A
-//! lookup reads one cache line, seldom two. Safe code over a slice, whatever stands in it.
+//! A section of the policy slot behind the allowlist, so that rules and bindings change together. Form: a table of
+//! [`crate::index`] (0–1 address, or station and zero; 2 VLANs, segment and kind; 3 station and flags), two entries at the most
+//! for each binding: one for the address, one for the station.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,15 +10,11 @@ use std::net::IpAddr;
 
 use loadlock_packet::{Address, KeyTail, MacAddress, SegmentId, Side, VlanStack};
 
-use crate::hash::{Seed, hash_wide};
+use crate::hash::Seed;
+use crate::index::{Index, Key, WORDS_PER_ENTRY, lay_out};
 
-const ENTRY_WORDS: usize = 4;
-/// Table places for each entry.
-const PLACES: usize = 2;
 /// Words of a slot for each binding: two entries.
-pub(crate) const WORDS_PER_BINDING: usize = 2 * PLACES * ENTRY_WORDS;
-/// No lookup goes further, whatever the region holds.
-const PROBES_MAX: usize = 256;
+pub(crate) const WORDS_PER_BINDING: usize = 2 * WORDS_PER_ENTRY;
 
 /// Most bindings of a policy whose slots hold `rule_capacity` rules: an eighth, and 64 at the least.
 #[must_use]
@@ -131,8 +126,21 @@ impl Place {
         Self(tail.bits() & 0xf0ff_ffff)
     }
 
-    fn new(segment: SegmentId, vlans: VlanStack) -> Self {
+    pub(crate) fn new(segment: SegmentId, vlans: VlanStack) -> Self {
         Self::of(KeyTail::new(segment, vlans, loadlock_packet::Kind::Tcp))
+    }
+}
+
+impl Place {
+    /// Any VLAN of the segment, as modes are kept by.
+    #[inline]
+    pub(crate) fn segment_bits(self) -> u32 {
+        self.0 & 0xf000_0000
+    }
+
+    #[inline]
+    pub(crate) fn bits(self) -> u32 {
+        self.0
     }
 }
 
@@ -154,16 +162,16 @@ pub struct Station {
     pub has_ipv4: bool,
 }
 
-const V4: u64 = 1 << 32;
-const V6: u64 = 2 << 32;
-const STATION: u64 = 3 << 32;
+pub(crate) const V4: u64 = 1 << 32;
+pub(crate) const V6: u64 = 2 << 32;
+pub(crate) const STATION: u64 = 3 << 32;
 
 const MAC: u64 = (1 << 48) - 1;
 const MAC_KNOWN: u64 = 1 << 48;
 const SIDE_B: u64 = 1 << 49;
 const HAS_IPV4: u64 = 1 << 50;
 
-fn mac_word(MacAddress([a, b, c, d, e, f]): MacAddress) -> u64 {
+pub(crate) fn mac_word(MacAddress([a, b, c, d, e, f]): MacAddress) -> u64 {
     u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
 }
 
@@ -181,12 +189,6 @@ fn address_key(place: Place, address: &Address) -> [u64; 3] {
 #[inline]
 fn station_key(place: Place, mac: MacAddress) -> [u64; 3] {
     [mac_word(mac), 0, STATION | u64::from(place.0)]
-}
-
-#[inline]
-fn start(key: [u64; 3], places: usize, seed: Seed) -> usize {
-    let hash = hash_wide([key[0], key[1], key[2], 0, 0], seed);
-    ((u128::from(hash) * places as u128) >> 64) as usize
 }
 
 /// Lays `bindings` out as a table.
@@ -220,78 +222,23 @@ pub(crate) fn compile(bindings: &[BindingEntry], seed: Seed) -> Result<Vec<u64>,
             }
         }
     }
-    let places = order.len() * PLACES;
-    let mut words = vec![0; places * ENTRY_WORDS];
-    for key in order {
-        let mut at = start(key, places, seed);
-        let mut probes = 0;
-        while words[at * ENTRY_WORDS + 2] != 0 {
-            probes += 1;
-            if probes == PROBES_MAX {
-                return Err(BindingError::Clustered);
-            }
-            at = if at + 1 == places { 0 } else { at + 1 };
-        }
-        let entry = &mut words[at * ENTRY_WORDS..][..ENTRY_WORDS];
-        entry[..3].copy_from_slice(&key);
-        entry[3] = entries[&key];
-    }
-    Ok(words)
+    let entries: Vec<(Key, u64)> = order.into_iter().map(|key| (key, entries[&key])).collect();
+    lay_out(&entries, seed).ok_or(BindingError::Clustered)
 }
 
 /// Where a slot's bindings lie.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bindings {
-    seed: Seed,
-    at: usize,
-    places: usize,
-}
+pub(crate) struct Bindings(pub Index);
 
 impl Bindings {
-    /// None.
-    pub const fn empty() -> Self {
-        Self { seed: Seed([0; 2]), at: 0, places: 0 }
-    }
-
-    /// `places` of them from word `at`; `None` if they don't lie inside `words`.
-    pub fn read(seed: Seed, at: usize, places: usize, words: usize) -> Option<Self> {
-        let end = places.checked_mul(ENTRY_WORDS)?.checked_add(at)?;
-        (end <= words).then_some(Self { seed, at, places })
-    }
-
-    /// Table places of so many words.
-    pub fn places_of(words: usize) -> usize {
-        words / ENTRY_WORDS
-    }
-
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.places == 0
-    }
-
-    #[inline]
-    fn find(&self, words: &[u64], key: [u64; 3]) -> Option<u64> {
-        if self.places == 0 {
-            return None;
-        }
-        let mut at = start(key, self.places, self.seed);
-        for _ in 0..PROBES_MAX {
-            let entry: &[u64; ENTRY_WORDS] =
-                words.get(self.at + at * ENTRY_WORDS..)?.first_chunk()?;
-            if entry[..3] == key {
-                return Some(entry[3]);
-            }
-            if entry[2] == 0 {
-                return None;
-            }
-            at = if at + 1 == self.places { 0 } else { at + 1 };
-        }
-        None
+        self.0.is_empty()
     }
 
     #[inline]
     pub fn owner(&self, words: &[u64], place: Place, address: &Address) -> Option<Owner> {
-        let word = self.find(words, address_key(place, address))?;
+        let word = self.0.find(words, address_key(place, address))?;
         let [a, b, c, d, e, f, ..] = (word & MAC).to_le_bytes();
         let mac = (word & MAC_KNOWN != 0).then_some(MacAddress([a, b, c, d, e, f]));
         Some(Owner { side: side_of(word), mac })
@@ -299,7 +246,7 @@ impl Bindings {
 
     #[inline]
     pub fn station(&self, words: &[u64], place: Place, mac: MacAddress) -> Option<Station> {
-        let word = self.find(words, station_key(place, mac))?;
+        let word = self.0.find(words, station_key(place, mac))?;
         Some(Station { side: side_of(word), has_ipv4: word & HAS_IPV4 != 0 })
     }
 }

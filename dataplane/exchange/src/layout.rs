@@ -18,7 +18,7 @@ use crate::swap::{SLOTS, Word};
 
 /// Version of the layout. A change of anything in the region, down to the meaning of a word
 /// and to the hash of keys, is a new version.
-pub const LAYOUT_VERSION: u64 = 6;
+pub const LAYOUT_VERSION: u64 = 7;
 /// "LLEXCHNG".
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"LLEXCHNG");
 

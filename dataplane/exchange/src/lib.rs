@@ -4,7 +4,7 @@
 //!        worker (dataplane)                         control
 //!   ───────────────────────────            ───────────────────────────
 //!   Producer ──── ring of records ───────► Consumer         ring.rs, event.rs
-//!   PolicyReader ◄── slot 0 │ slot 1 ────── publish          swap.rs, snapshot.rs, allowlist.rs, bindings.rs
+//!   PolicyReader ◄── slot 0 │ slot 1 ────── publish          swap.rs, snapshot.rs, allowlist.rs, bindings.rs, modes.rs
 //!   PortBlock, WorkerBlock, LatencyBlock ─► tallies          counters.rs
 //!   ───────────────────────────            ───────────────────────────
 //!                one file in shared memory: layout.rs, region.rs
@@ -26,6 +26,8 @@ mod counters;
 mod event;
 mod expected;
 mod hash;
+mod index;
+mod modes;
 mod prefetch;
 mod reason;
 mod ring;
@@ -60,6 +62,7 @@ pub use counters::{
 pub use event::{Event, EventFlags, EventKind, RecordError};
 pub use expected::{EXPECTED_WAYS, Expectation, Expected, ExpectedKey};
 pub use hash::{Seed, hash_narrow, hash_wide};
+pub use modes::{DeviceAddress, ModeEntry, ModeError, mode_capacity};
 pub use prefetch::prefetch;
 pub use reason::{DropReason, REASONS_MAX};
 pub use ring::{Consumer, Cursor, Producer, RECORD_WORDS, Record, RingFull, RingMemory};

@@ -99,6 +99,8 @@ reasons! {
     FlowTableFull = "flow_table_full",
     /// the event ring is full, and the segment's configuration forwards only what it can report
     EventRingFull = "event_ring_full",
+    /// one of the two devices, or the segment, is in quarantine
+    Quarantined = "quarantined",
 }
 
 /// Counters reserved for reasons in the region; more than there are, so that a new one doesn't move the layout.

@@ -2,8 +2,9 @@
 //!
 //! Words: 0 magic, 1 policy version, 2 words in use, 3 checksum of all others in use, 4–5 hash seed,
 //! 6 shapes and entries, 7 narrow buckets and wide rules, 8–23 segments, 24–39 shapes, 40 place and number of the
-//! bindings' table places, 41–47 zero, from 48 the tables of [`crate::allowlist`], behind them, at a multiple of eight, those
-//! of [`crate::bindings`]. Half-word pairs hold the first in the low half.
+//! bindings' table places, 41 the same of the modes, with bit 63 if there are stations among them, 42–47 zero, from 48 the tables of
+//! [`crate::allowlist`], behind them, at multiples of eight, those of [`crate::bindings`] and [`crate::modes`]. Half-word pairs hold
+//! the first in the low half.
 
 use std::fmt;
 
@@ -18,18 +19,21 @@ use crate::bindings::{
     binding_capacity,
 };
 use crate::hash::Seed;
+use crate::index::Index;
+use crate::modes::{ModeEntry, ModeError, Modes, WORDS_PER_MODE, mode_capacity};
 
-const MAGIC: u64 = u64::from_le_bytes(*b"LLPOLIC2");
+const MAGIC: u64 = u64::from_le_bytes(*b"LLPOLIC3");
 const SEGMENTS_AT: usize = 8;
 const SHAPES_AT: usize = SEGMENTS_AT + SEGMENTS_MAX;
 const BINDINGS_WORD: usize = SHAPES_AT + SHAPES_MAX;
+const MODES_WORD: usize = BINDINGS_WORD + 1;
 /// A multiple of eight: tables begin with a cache line.
 const TABLES_AT: usize = BINDINGS_WORD + 8;
 /// Words of a slot for each rule that `exchange.rule_capacity` allows.
 const WORDS_PER_RULE: usize = 8;
 
-/// What a segment does with frames that no rule permits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What a segment, or a device, does with frames that no rule permits; the later ones are the stricter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Mode {
     /// Forward, and learn the conversation.
@@ -38,9 +42,20 @@ pub enum Mode {
     Monitor = 1,
     /// Drop.
     Enforce = 2,
+    /// Drop everything but infrastructure frames, whatever rules say.
+    Quarantine = 3,
 }
 
 impl Mode {
+    /// Every mode, the strictest last.
+    pub const ALL: [Self; 4] = [Self::Learn, Self::Monitor, Self::Enforce, Self::Quarantine];
+
+    /// The mode with this discriminant.
+    #[inline]
+    pub(crate) fn from_bits(bits: u64) -> Option<Self> {
+        Self::ALL.get(bits as usize).copied()
+    }
+
     /// The name in configuration, API and documents.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -48,13 +63,14 @@ impl Mode {
             Mode::Learn => "learn",
             Mode::Monitor => "monitor",
             Mode::Enforce => "enforce",
+            Mode::Quarantine => "quarantine",
         }
     }
 
     /// The mode of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Mode::Learn, Mode::Monitor, Mode::Enforce].into_iter().find(|mode| mode.name() == name)
+        Self::ALL.into_iter().find(|mode| mode.name() == name)
     }
 }
 
@@ -177,12 +193,7 @@ impl SegmentPolicy {
     }
 
     fn from_word(word: u64) -> Option<Self> {
-        let mode = match word & 0xff {
-            0 => Mode::Learn,
-            1 => Mode::Monitor,
-            2 => Mode::Enforce,
-            _ => return None,
-        };
+        let mode = Mode::from_bits(word & 0xff)?;
         let infrastructure = Infrastructure {
             arp: word & 1 << 8 != 0,
             neighbour_discovery: word & 1 << 9 != 0,
@@ -242,13 +253,14 @@ pub struct PolicyImage {
     words: Vec<u64>,
 }
 
-/// Words a slot needs for `rule_capacity` compiled rules of any kind, and as many bindings as go with them.
+/// Words a slot needs for `rule_capacity` compiled rules of any kind, and as many bindings and modes as go with them.
 #[must_use]
 pub fn slot_words(rule_capacity: usize) -> usize {
     // Narrow rules need less, but for rounding up to whole buckets.
     TABLES_AT
         + (rule_capacity + 4) * WORDS_PER_RULE
         + binding_capacity(rule_capacity) * WORDS_PER_BINDING
+        + mode_capacity(rule_capacity) * WORDS_PER_MODE
 }
 
 impl PolicyImage {
@@ -303,13 +315,40 @@ impl PolicyImage {
             return Err(BindingError::TooMany { bindings: bindings.len(), capacity });
         }
         let table = crate::bindings::compile(bindings, Seed([self.words[4], self.words[5]]))?;
-        let at = self.words.len().next_multiple_of(8);
-        self.words.resize(at, 0);
-        self.words.extend_from_slice(&table);
-        self.words[BINDINGS_WORD] = at as u64 | (Bindings::places_of(table.len()) as u64) << 32;
-        self.words[2] = self.words.len() as u64;
+        let at = self.append(&table);
+        self.words[BINDINGS_WORD] = Index::header_word(at, table.len());
         self.words[3] = checksum(&self.words);
         Ok(self)
+    }
+
+    /// Adds modes of single devices, for a slot with room for `rule_capacity` rules.
+    ///
+    /// # Errors
+    /// [`ModeError`]; nothing is kept.
+    pub fn set_modes(
+        mut self,
+        modes: &[ModeEntry],
+        rule_capacity: usize,
+    ) -> Result<Self, ModeError> {
+        let capacity = mode_capacity(rule_capacity);
+        if modes.len() > capacity {
+            return Err(ModeError::TooMany { addresses: modes.len(), capacity });
+        }
+        let seed = Seed([self.words[4], self.words[5]]);
+        let (table, has_stations) = crate::modes::compile(modes, seed)?;
+        let at = self.append(&table);
+        self.words[MODES_WORD] = Modes::header_word(at, table.len(), has_stations);
+        self.words[3] = checksum(&self.words);
+        Ok(self)
+    }
+
+    /// Puts a table behind the others, at the beginning of a cache line; returns the word where.
+    fn append(&mut self, table: &[u64]) -> usize {
+        let at = self.words.len().next_multiple_of(8);
+        self.words.resize(at, 0);
+        self.words.extend_from_slice(table);
+        self.words[2] = self.words.len() as u64;
+        at
     }
 
     /// The image's words, to read or to copy into a slot.
@@ -358,6 +397,7 @@ pub struct Policy {
     segments: [SegmentPolicy; SEGMENTS_MAX],
     tables: Tables,
     bindings: Bindings,
+    modes: Modes,
 }
 
 impl Policy {
@@ -368,7 +408,8 @@ impl Policy {
             version: 0,
             segments: [SegmentPolicy::CLOSED; SEGMENTS_MAX],
             tables: Tables::empty(),
-            bindings: Bindings::empty(),
+            bindings: Bindings(Index::EMPTY),
+            modes: Modes::EMPTY,
         }
     }
 
@@ -395,10 +436,11 @@ impl Policy {
             at: TABLES_AT,
         };
         let tables = Tables::read(&header, used).map_err(|_| SnapshotError::Header)?;
-        let bound = words[BINDINGS_WORD];
-        let bindings = Bindings::read(header.seed, low(bound), (bound >> 32) as usize, used)
-            .ok_or(SnapshotError::Header)?;
-        Ok(Self { version: words[1], segments, tables, bindings })
+        let index = Index::read(header.seed, words[BINDINGS_WORD], used);
+        let bindings = Bindings(index.ok_or(SnapshotError::Header)?);
+        let modes = Modes::read(header.seed, words[MODES_WORD], used);
+        let modes = modes.ok_or(SnapshotError::Header)?;
+        Ok(Self { version: words[1], segments, tables, bindings, modes })
     }
 
     /// Number of the policy version in the store.
@@ -487,6 +529,45 @@ impl PolicyView<'_> {
     #[must_use]
     pub fn owner(&self, place: Place, address: &Address) -> Option<Owner> {
         self.policy.bindings.owner(self.words, place, address)
+    }
+
+    /// Has any device a mode of its own?
+    #[inline]
+    #[must_use]
+    pub fn has_device_modes(&self) -> bool {
+        !self.policy.modes.is_empty()
+    }
+
+    /// Has any station, so that a mode may hang on more than a key?
+    #[inline]
+    #[must_use]
+    pub fn has_station_modes(&self) -> bool {
+        self.policy.modes.has_stations()
+    }
+
+    /// The mode by which a conversation is judged that goes between these stations: the strictest that one of its ends has of its own, else
+    /// that of the segment. A cache line an end, seldom two; lock-free, no allocation.
+    #[must_use]
+    pub fn mode_of(&self, key: &FlowKey, stations: &[MacAddress]) -> Mode {
+        let place = Place::of(key.tail());
+        let of_station = |mac: MacAddress| self.policy.modes.of_station(self.words, place, mac);
+        let addresses = [Side::A, Side::B].into_iter().filter_map(|side| Address::of(key, side));
+        let own = addresses
+            .filter_map(|address| self.policy.modes.of_address(self.words, place, &address))
+            .max();
+        let stations = match self.has_station_modes() {
+            true => stations.iter().copied().filter_map(of_station).max(),
+            false => None,
+        };
+        own.max(stations).unwrap_or(self.segment(key.tail().segment()).mode)
+    }
+
+    /// The mode of a station whose frame has no key that could be read.
+    #[must_use]
+    pub fn mode_of_station(&self, segment: SegmentId, mac: MacAddress) -> Mode {
+        let place = Place::new(segment, loadlock_packet::VlanStack::UNTAGGED);
+        let own = self.policy.modes.of_station(self.words, place, mac);
+        own.unwrap_or(self.segment(segment).mode)
     }
 
     /// What is known of a station in this place. Costs as [`PolicyView::owner`].

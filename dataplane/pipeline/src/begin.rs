@@ -1,6 +1,6 @@
 //! The first frame of a conversation: verdict, line, report.
 
-use loadlock_exchange::{DropReason, EventKind, Midstream, RingFullPolicy, TableFull};
+use loadlock_exchange::{DropReason, EventKind, Midstream, Mode, RingFullPolicy, TableFull};
 use loadlock_packet::{Kind, MacAddress, Opening, TcpFlags};
 
 use crate::decide::{Adoption, Judgement, judge_first};
@@ -41,6 +41,7 @@ impl<S: EventSink> Burst<'_, S> {
         }
         let mut verdict = judgement.on(seen.is_error).verdict(self.mode);
         if self.table_full == TableFull::Open
+            && self.mode != Mode::Quarantine
             && table.is_full()
             && let Verdict::Deny(reason) = verdict
         {
@@ -54,8 +55,11 @@ impl<S: EventSink> Burst<'_, S> {
             }
         }
         if let Verdict::Deny(reason) | Verdict::WouldDeny(reason) = verdict {
-            // A refused opening may be permitted yet, and the next segment with it; a limit passes.
-            let lasting = !refused && at_limit.is_none();
+            // A refused opening may be permitted yet, and the next segment with it; a limit passes. What is remembered hangs on a
+            // conversation's key and is denied again by it alone, so it mustn't hang on stations, nor only be reported.
+            let by_key = !self.policy.has_device_modes()
+                || (!self.policy.has_station_modes() && !verdict.forwards());
+            let lasting = !refused && at_limit.is_none() && by_key;
             self.deny(verdict, reason, lasting, seen);
         }
         if !verdict.forwards() {

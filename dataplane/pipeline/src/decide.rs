@@ -1,7 +1,7 @@
 //! The rules of the verdict: what the allowlist and the segment's mode make of a conversation.
 
 use loadlock_exchange::{DropReason, Found, Mode, PolicyView, RuleId};
-use loadlock_packet::{FlowKey, Kind, Opening, Side};
+use loadlock_packet::{FlowKey, Kind, MacAddress, Network, Opening, Side};
 
 use crate::entry::{Flags, TableKey};
 use crate::verdict::{Basis, Verdict};
@@ -32,6 +32,7 @@ impl Judgement {
     #[inline]
     pub fn verdict(self, mode: Mode) -> Verdict {
         match (self, mode) {
+            (_, Mode::Quarantine) => Verdict::Deny(DropReason::Quarantined),
             (Judgement::Permit(rule) | Judgement::Adopt(rule), _) => {
                 Verdict::Allow(Basis::Rule(rule))
             }
@@ -57,10 +58,14 @@ pub(crate) struct Adoption {
 }
 
 /// The verdict on a conversation that `sender` opens now, and that no flow table knows: for control, which asks before it changes
-/// anything.
+/// anything. It knows no stations of IP conversations, so that a mode which a device has by its MAC alone isn't in it.
 #[must_use]
 pub fn first_verdict(policy: &PolicyView<'_>, key: &FlowKey, sender: Side) -> Verdict {
-    let mode = policy.segment(key.tail().segment()).mode;
+    let station = |side| match key.endpoint(side).network {
+        Network::Link { mac, .. } => mac,
+        Network::Ip(_) => MacAddress([0; 6]),
+    };
+    let mode = policy.mode_of(key, &[Side::A, Side::B].map(station));
     let (opening, adopt) = (Opening::May, Adoption::default());
     let judgement = match key {
         FlowKey::Narrow(key) => judge_first(policy, key, sender, opening, adopt),

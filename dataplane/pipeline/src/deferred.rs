@@ -230,7 +230,7 @@ impl<'a, S: EventSink> Burst<'a, S> {
         Entry<K>: Zeroed,
     {
         let adopting = self.in_grace || table.adopts(self.moment.steady_ns);
-        !adopting && self.mode == Mode::Enforce
+        !adopting && self.mode_of_segment == Mode::Enforce
     }
 
     #[inline(always)]

@@ -6,7 +6,6 @@
 use loadlock_exchange::{DropReason, Found, Seed, hash_wide};
 use loadlock_packet::{FlowKey, Fragment, Side};
 
-use crate::decide::Judgement;
 use crate::entry::{TableKey, Tick};
 use crate::report::EventSink;
 use crate::track::{Burst, Seen};
@@ -198,10 +197,7 @@ impl<S: EventSink> Burst<'_, S> {
                 DropReason::FragmentUnknown
             }
         };
-        let verdict = match Judgement::Refuse(reason).verdict(self.mode) {
-            Verdict::Allow(_) => Verdict::WouldDeny(reason),
-            other => other,
-        };
+        let verdict = self.contradiction(reason);
         self.deny(verdict, reason, false, seen);
         verdict
     }

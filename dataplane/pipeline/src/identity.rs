@@ -4,7 +4,6 @@
 use loadlock_exchange::{DropReason, Place, PolicyView};
 use loadlock_packet::{Address, Claim, FlowKey, Headers, MacAddress, Side};
 
-use crate::decide::Judgement;
 use crate::entry::{Entry, TableKey};
 use crate::report::EventSink;
 use crate::storage::Zeroed;
@@ -79,6 +78,7 @@ impl<S: EventSink> Burst<'_, S> {
     where
         Entry<K>: Zeroed,
     {
+        self.enter(&seen.key.flow_key(), seen.source, seen.destination);
         if self.policy.holds_identity()
             && let Some(reason) = self.fault(&seen.key.flow_key(), seen.source)
         {
@@ -112,10 +112,7 @@ impl<S: EventSink> Burst<'_, S> {
         seen: &Seen<K>,
         claim: Option<Claim>,
     ) -> Verdict {
-        let verdict = match Judgement::Refuse(reason).verdict(self.mode) {
-            Verdict::Allow(_) => Verdict::WouldDeny(reason),
-            other => other,
-        };
+        let verdict = self.contradiction(reason);
         // The next frame of this conversation may come from its own station.
         self.deny_claim(verdict, reason, false, seen, claim);
         verdict

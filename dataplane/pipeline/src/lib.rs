@@ -29,6 +29,7 @@ mod identity;
 mod intake;
 mod limits;
 mod lookup;
+mod mode;
 mod negotiate;
 mod pipeline;
 mod plain;

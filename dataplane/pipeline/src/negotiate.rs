@@ -168,10 +168,7 @@ impl<S: EventSink> Burst<'_, S> {
             return verdict;
         }
         let reason = DropReason::NegotiationForbidden;
-        let refused = match Judgement::Refuse(reason).verdict(self.mode) {
-            Verdict::Allow(_) => Verdict::WouldDeny(reason),
-            other => other,
-        };
+        let refused = self.contradiction(reason);
         self.deny(refused, reason, false, seen);
         refused
     }

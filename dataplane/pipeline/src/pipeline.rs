@@ -176,6 +176,8 @@ impl Pipeline {
         let mut burst = Burst {
             policy,
             mode: segment.mode,
+            mode_of_segment: segment.mode,
+            segment: ingress.segment,
             infrastructure: segment.infrastructure,
             midstream: segment.midstream,
             table_full: segment.table_full,

@@ -6,12 +6,12 @@ use loadlock_exchange::{
 };
 use loadlock_packet::negotiation::Helpers;
 use loadlock_packet::{
-    Claim, FlowKey, Fragment, FrameClass, Headers, Kind, MacAddress, NarrowKey, Opening, Side,
-    TcpFlags, WideKey,
+    Claim, FlowKey, Fragment, FrameClass, Headers, Kind, MacAddress, NarrowKey, Opening, SegmentId,
+    Side, TcpFlags, WideKey,
 };
 
 use crate::clock::Moment;
-use crate::decide::{Adoption, Judgement, judge_first};
+use crate::decide::{Adoption, judge_first};
 use crate::deferred::{Hashes, Tables};
 use crate::denied::{DeniedId, DeniedReports};
 use crate::entry::{Entry, Flags, Plain, State, TableKey, Tick};
@@ -27,7 +27,10 @@ use crate::watched::Watched;
 /// What stays the same for a burst, and where its reports go.
 pub(crate) struct Burst<'a, S> {
     pub policy: PolicyView<'a>,
+    /// Of the frame that is being judged: the segment's, unless a device has its own.
     pub mode: Mode,
+    pub mode_of_segment: Mode,
+    pub segment: SegmentId,
     pub infrastructure: Infrastructure,
     pub midstream: Midstream,
     pub table_full: TableFull,
@@ -188,14 +191,11 @@ impl<'a, S: EventSink> Burst<'a, S> {
         let headers = match reading {
             Ok(headers) => headers,
             Err(malformed) => {
-                let reason = (*malformed).into();
-                return match Judgement::Refuse(reason).verdict(self.mode) {
-                    // Learning a contradiction is impossible; it passes, and counts.
-                    Verdict::Allow(_) => Verdict::WouldDeny(reason),
-                    other => other,
-                };
+                self.enter_unread();
+                return self.contradiction((*malformed).into());
             }
         };
+        self.enter(&headers.key, headers.source_mac, headers.destination_mac);
         if let Some(reason) = self.foreign_frame(headers) {
             return match headers.key {
                 FlowKey::Narrow(key) => {
@@ -218,6 +218,7 @@ impl<'a, S: EventSink> Burst<'a, S> {
             return Verdict::Allow(Basis::Infrastructure);
         }
         if let Some(quote) = headers.quote
+            && self.mode != Mode::Quarantine
             && let Some(verdict) = self.related(narrow, wide, quote)
         {
             return verdict;
@@ -244,6 +245,9 @@ impl<'a, S: EventSink> Burst<'a, S> {
         Entry<K>: Zeroed,
     {
         if let Some(fragment) = fragment.filter(|fragment| !fragment.is_first()) {
+            if self.mode == Mode::Quarantine {
+                return self.deny_quarantined(seen);
+            }
             return self.follow(seen, &fragment);
         }
         let verdict = self.track(table, seen);
@@ -280,6 +284,10 @@ impl<'a, S: EventSink> Burst<'a, S> {
         let generation = self.generation();
         let entry = table.get_mut(line);
         let mut over = entry.state == State::OVER;
+        if self.mode == Mode::Quarantine && entry.generation == generation && !over {
+            // A station in quarantine speaks with the addresses of others, whose conversation goes on.
+            return self.deny_quarantined(seen);
+        }
         if !over && entry.generation != generation && self.judge_again_left > 0 {
             self.judge_again_left -= 1;
             let judgement = self.again(&seen.key, entry.flags, entry.verdict);
@@ -372,6 +380,13 @@ impl<'a, S: EventSink> Burst<'a, S> {
                 entry.state = State::TCP_CLOSING;
             }
         }
+    }
+
+    #[cold]
+    fn deny_quarantined<K: TableKey>(&mut self, seen: &Seen<K>) -> Verdict {
+        let verdict = Verdict::Deny(DropReason::Quarantined);
+        self.deny(verdict, DropReason::Quarantined, false, seen);
+        verdict
     }
 
     fn denied_id<K: TableKey>(&self, seen: &Seen<K>) -> DeniedId {

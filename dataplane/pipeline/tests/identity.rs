@@ -90,7 +90,7 @@ fn refused_everywhere(reason: DropReason, side: Side, frame: &[u8]) {
     for mode in MODES {
         let mut rig = rig(mode);
         let expected = match mode {
-            Mode::Enforce => Verdict::Deny(reason),
+            Mode::Enforce | Mode::Quarantine => Verdict::Deny(reason),
             Mode::Learn | Mode::Monitor => Verdict::WouldDeny(reason),
         };
         for _ in 0..3 {

@@ -2,16 +2,18 @@
 
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use loadlock_exchange::{
-    Event, EventKind, Midstream, Mode, RuleOptions, SegmentPolicy, WorkerCounter,
+    DeviceAddress, Event, EventKind, Midstream, Mode, ModeEntry, RuleOptions, SegmentPolicy,
+    WorkerCounter,
 };
-use loadlock_packet::{FlowKey, Kind, Network, Side};
+use loadlock_packet::{FlowKey, Kind, MacAddress, Network, SegmentId, Side};
 use loadlock_pipeline::Capacity;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use support::model::{Bound, Model, Story};
+use support::model::{Bound, Known, Model, Story};
 use support::strategy::{packet, side};
 use support::{Packet, ROUND_NS, Rig, Rule, START_NS, Sort, bound, segment};
 
@@ -22,8 +24,8 @@ enum Step {
     Moment(u64),
     /// Time passes, and the sweep comes round.
     Wait(u64),
-    /// Another policy: which of the rules are in it, and which of the bindings.
-    Policy(Mode, Midstream, u16, u8),
+    /// Another policy: which of the rules are in it, which of the bindings, and the modes of devices.
+    Policy(Mode, Midstream, u16, u8, Vec<(Known, Mode)>),
 }
 
 /// One binding for each host of each family, to its station or side.
@@ -85,7 +87,40 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
 }
 
 fn mode() -> impl Strategy<Value = Mode> {
-    prop::sample::select(vec![Mode::Enforce, Mode::Enforce, Mode::Monitor, Mode::Learn])
+    let quarantine = Mode::Quarantine;
+    prop_oneof![
+        9 => prop::sample::select(vec![Mode::Enforce, Mode::Enforce, Mode::Monitor, Mode::Learn]),
+        1 => Just(quarantine),
+    ]
+}
+
+/// Modes of up to three devices, none most of the time.
+fn modes() -> impl Strategy<Value = Vec<(Known, Mode)>> {
+    let known = (0u8..3, side(), 1u8..3).prop_map(|(by, side, number)| match by {
+        0 => Known::Narrow(side, number),
+        1 => Known::Wide(side, number),
+        _ => Known::Station(side, number),
+    });
+    let some = vec((known, prop::sample::select(Mode::ALL.to_vec())), 1..4);
+    prop_oneof![Just(Vec::new()), some].prop_map(|modes| {
+        let mut seen = HashSet::new();
+        modes.into_iter().filter(|(known, _)| seen.insert(*known)).collect()
+    })
+}
+
+fn mode_entry((known, mode): &(Known, Mode)) -> ModeEntry {
+    let address = match *known {
+        Known::Narrow(side, host) => {
+            DeviceAddress::Ip(Ipv4Addr::new(10, 0, side as u8, host).into())
+        }
+        Known::Wide(side, host) => {
+            DeviceAddress::Ip(Ipv6Addr::new(0xfd00, 0, 0, side as u16, 0, 0, 0, host.into()).into())
+        }
+        Known::Station(side, number) => {
+            DeviceAddress::Mac(MacAddress([2, 0, 0, 0, side as u8, number]))
+        }
+    };
+    ModeEntry { segment: SegmentId::new(0).unwrap(), vlans: None, address, mode: *mode }
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -93,8 +128,10 @@ fn step() -> impl Strategy<Value = Step> {
         8 => side().prop_flat_map(|side| vec(packet(side), 1..6)).prop_map(Step::Burst),
         1 => (1u64..900).prop_map(|ms| Step::Moment(ms * 1_000_000)),
         2 => (4000u64..30_000).prop_map(|ms| Step::Wait(ms * 1_000_000)),
-        1 => (mode(), midstream(), any::<u16>(), any::<u8>())
-            .prop_map(|(mode, midstream, mask, bound)| Step::Policy(mode, midstream, mask, bound)),
+        1 => (mode(), midstream(), any::<u16>(), any::<u8>(), modes())
+            .prop_map(|(mode, midstream, mask, bound, modes)| {
+                Step::Policy(mode, midstream, mask, bound, modes)
+            }),
     ]
 }
 
@@ -182,7 +219,7 @@ fn compare(capacity: [usize; 2], mode: Mode, rules: Vec<Rule>, bindings: &[Bound
                 model.now_ns = rig.now_ns;
                 model.sweep();
             }
-            Step::Policy(mode, midstream, mask, bound_mask) => {
+            Step::Policy(mode, midstream, mask, bound_mask, modes) => {
                 model.mode = *mode;
                 model.midstream = *midstream;
                 model.rules = chosen(&rules, *mask);
@@ -192,6 +229,8 @@ fn compare(capacity: [usize; 2], mode: Mode, rules: Vec<Rule>, bindings: &[Bound
                 let entry =
                     |known: &Bound| bound(known.narrow, known.side, known.host, known.station);
                 rig.bind(&model.bindings.iter().map(entry).collect::<Vec<_>>());
+                model.modes.clone_from(modes);
+                rig.set_modes(&modes.iter().map(mode_entry).collect::<Vec<_>>());
                 model.generation += 1;
             }
         }

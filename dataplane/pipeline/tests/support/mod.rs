@@ -7,8 +7,8 @@ pub mod rule;
 pub mod strategy;
 
 use loadlock_exchange::{
-    BindingEntry, DropReason, Event, EventKind, Policy, PolicyImage, RingFull, RuleEntry, Seed,
-    SegmentPolicy, WORKER_COUNTERS, WorkerCounter,
+    BindingEntry, DropReason, Event, EventKind, ModeEntry, Policy, PolicyImage, RingFull,
+    RuleEntry, Seed, SegmentPolicy, WORKER_COUNTERS, WorkerCounter,
 };
 use loadlock_packet::{FlowKey, Ingress, SegmentId, Side};
 use loadlock_pipeline::{
@@ -77,6 +77,7 @@ pub struct Rig {
     settings: SegmentPolicy,
     entries: Vec<RuleEntry>,
     bindings: Vec<BindingEntry>,
+    modes: Vec<ModeEntry>,
 }
 
 impl Rig {
@@ -90,12 +91,13 @@ impl Rig {
     pub fn compiled(capacity: Capacity, settings: SegmentPolicy, rules: &[RuleEntry]) -> Self {
         let mut pipeline = Pipeline::new(capacity, &TIMEOUTS, SEED, false).unwrap();
         pipeline.start_grace(START_NS);
-        let image = compile(settings, rules, &[]);
+        let image = compile(settings, rules, &[], &[]);
         let policy = Policy::read(image.words()).unwrap();
         Self {
             settings,
             entries: rules.to_vec(),
             bindings: Vec::new(),
+            modes: Vec::new(),
             pipeline,
             ring: SmallRing { capacity: usize::MAX, events: Vec::new() },
             now_ns: START_NS,
@@ -126,8 +128,14 @@ impl Rig {
         self.swap();
     }
 
+    /// Puts other modes of devices in force.
+    pub fn set_modes(&mut self, modes: &[ModeEntry]) {
+        self.modes = modes.to_vec();
+        self.swap();
+    }
+
     fn swap(&mut self) {
-        self.image = compile(self.settings, &self.entries, &self.bindings);
+        self.image = compile(self.settings, &self.entries, &self.bindings, &self.modes);
         self.policy = Policy::read(self.image.words()).unwrap();
         self.generation += 1;
     }
@@ -206,8 +214,9 @@ fn compile(
     settings: SegmentPolicy,
     entries: &[RuleEntry],
     bindings: &[BindingEntry],
+    modes: &[ModeEntry],
 ) -> PolicyImage {
     let capacity = entries.len() + 64;
     let image = PolicyImage::compile(1, &[settings], entries, SEED, capacity).unwrap();
-    image.bind(bindings, capacity).unwrap()
+    image.bind(bindings, capacity).unwrap().set_modes(modes, capacity).unwrap()
 }

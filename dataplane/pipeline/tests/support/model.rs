@@ -61,6 +61,14 @@ pub struct Bound {
     pub station: Option<u8>,
 }
 
+/// What a device is known by: its address of either family, or its station; each on its side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Known {
+    Narrow(Side, u8),
+    Wide(Side, u8),
+    Station(Side, u8),
+}
+
 /// What is known of a datagram in fragments.
 #[derive(Clone, Copy, Debug)]
 struct Datagram {
@@ -72,6 +80,10 @@ struct Datagram {
 pub struct Model {
     pub midstream: Midstream,
     pub bindings: Vec<Bound>,
+    /// Devices with a mode of their own.
+    pub modes: Vec<(Known, Mode)>,
+    /// The mode by which the packet is judged that is being judged.
+    packet_mode: Mode,
     /// By sender, hosts and identification.
     datagrams: HashMap<(Side, [u8; 2], u8), Datagram>,
     flows: HashMap<Key, Flow>,
@@ -138,6 +150,8 @@ impl Model {
         Self {
             midstream: Midstream::Grace,
             bindings: Vec::new(),
+            modes: Vec::new(),
+            packet_mode: mode,
             datagrams: HashMap::new(),
             flows: HashMap::new(),
             refused_openings: HashSet::new(),
@@ -180,7 +194,8 @@ impl Model {
     }
 
     fn by_mode(&self, judgement: Result<RuleId, DropReason>) -> Verdict {
-        match (judgement, self.mode) {
+        match (judgement, self.packet_mode) {
+            (_, Mode::Quarantine) => Verdict::Deny(DropReason::Quarantined),
             (Ok(rule), _) => Verdict::Allow(Basis::Rule(rule)),
             (Err(_), Mode::Learn) => Verdict::Allow(Basis::Learning),
             (Err(reason), Mode::Monitor) => Verdict::WouldDeny(reason),
@@ -309,13 +324,31 @@ impl Model {
 
     /// A contradiction: nothing is learned from it.
     fn refused(&self, reason: DropReason) -> Verdict {
-        match self.mode {
-            Mode::Enforce => Verdict::Deny(reason),
+        match self.packet_mode {
+            Mode::Enforce | Mode::Quarantine => Verdict::Deny(reason),
             Mode::Learn | Mode::Monitor => Verdict::WouldDeny(reason),
         }
     }
 
+    /// The strictest mode that one of the devices has of its own, else the segment's.
+    fn mode_of(&self, packet: &Packet) -> Mode {
+        let mut known = Vec::new();
+        for side in [Side::A, Side::B] {
+            let host = packet.hosts[side as usize];
+            let sender = packet.station.filter(|_| side == packet.from);
+            known.push(Known::Station(side, sender.unwrap_or(host)));
+            match packet.sort {
+                Sort::Profinet => {}
+                sort if sort.is_narrow() => known.push(Known::Narrow(side, host)),
+                _ => known.push(Known::Wide(side, host)),
+            }
+        }
+        let own = self.modes.iter().filter(|(device, _)| known.contains(device));
+        own.map(|(_, mode)| *mode).max().unwrap_or(self.mode)
+    }
+
     pub fn judge(&mut self, packet: &Packet) -> Verdict {
+        self.packet_mode = self.mode_of(packet);
         if let Some(reason) = self.foreign(packet) {
             return self.refused(reason);
         }
@@ -326,6 +359,9 @@ impl Model {
             let since_ns = self.now_ns;
             self.datagrams.insert(datagram, Datagram { verdict, since_ns, overlapped: false });
             return verdict;
+        }
+        if self.packet_mode == Mode::Quarantine {
+            return Verdict::Deny(DropReason::Quarantined);
         }
         let (now, timeout) = (ticks(self.now_ns), ticks(TIMEOUTS.fragment_ns));
         match self.datagrams.get_mut(&datagram) {
@@ -342,6 +378,7 @@ impl Model {
 
     fn judge_whole(&mut self, packet: &Packet) -> Verdict {
         if packet.sort.is_error()
+            && self.packet_mode != Mode::Quarantine
             && let Some(verdict) = self.about(packet)
         {
             return verdict;
@@ -350,6 +387,9 @@ impl Model {
         let Some(mut flow) = self.flows.get(&key).copied() else {
             return self.begin(packet);
         };
+        if self.packet_mode == Mode::Quarantine && flow.generation == self.generation {
+            return Verdict::Deny(DropReason::Quarantined);
+        }
         if flow.generation != self.generation && self.judge_again_left > 0 {
             self.judge_again_left -= 1;
             let mut judgement = self.again(key, &flow);
