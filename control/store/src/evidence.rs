@@ -1,6 +1,9 @@
 //! Evidence rows, and the ring positions up to which they are complete.
 
-use rusqlite::params;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, params};
 
 use crate::error::StoreError;
 use crate::open::Store;
@@ -87,6 +90,30 @@ impl Store {
         let rows =
             statement.query_map([], |row| Ok(EvidenceRow { key: row.get(0)?, value: row.get(1)? }));
         rows.map_err(&failed)?.collect::<Result<_, _>>().map_err(&failed)
+    }
+
+    /// Hands all evidence over, row by row in the order of the keys, without holding more than one: for readers beside the thread that
+    /// writes, who see what was on disk when they began.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`]; rows may have been handed over.
+    pub fn read_evidence(path: &Path, mut each: impl FnMut(EvidenceRow)) -> Result<(), StoreError> {
+        let failed = |source| StoreError::Database {
+            what: "read the evidence of",
+            path: path.to_owned(),
+            source,
+        };
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        connection.busy_timeout(Duration::from_secs(2)).map_err(failed)?;
+        let mut statement =
+            connection.prepare("SELECT key, value FROM evidence ORDER BY key").map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let (key, value) = (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
+            each(EvidenceRow { key, value });
+        }
+        Ok(())
     }
 
     /// All cursors; of at most one region.
