@@ -92,6 +92,22 @@ pub struct EventLine {
     pub server_bytes: u64,
 }
 
+impl EventLine {
+    /// What `loadlock explain drop` calls the kind of conversation that was denied: eight hexadecimal digits over segment, VLAN, ends and
+    /// service (FNV-1a, 32 bits). Two kinds may share one, in which case both are explained. `None` for what wasn't denied.
+    #[must_use]
+    pub fn denial_id(&self) -> Option<String> {
+        if self.kind != EventKind::Denied {
+            return None;
+        }
+        let parts = [&self.segment, &self.vlan, &self.client, &self.server, &self.service];
+        let bytes = parts.into_iter().flat_map(|part| part.bytes().chain([0]));
+        let hash = bytes
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        Some(format!("{hash:08x}"))
+    }
+}
+
 /// Events that this client didn't get, in the place where they are missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Lost {

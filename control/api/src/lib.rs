@@ -26,6 +26,7 @@ mod backend;
 mod binding;
 mod bypass;
 mod client;
+mod device;
 mod error;
 mod event;
 mod event_filter;
@@ -35,6 +36,7 @@ mod listing;
 mod policy;
 mod role;
 mod server;
+mod shadow;
 mod status;
 mod text;
 mod time;
@@ -51,6 +53,7 @@ pub use backend::{Backend, BackendError, Identity};
 pub use binding::{Binding, BindingRenewal, BindingRenewed};
 pub use bypass::{BYPASS_S_MAX, Bypass, BypassBody, BypassChanged};
 pub use client::{Client, ClientError, EventStream, TLS_PORT_DEFAULT};
+pub use device::{DEVICES_CHANGED_MAX, Device, DeviceChange, DeviceChanges, DeviceQuery};
 pub use error::{ErrorBody, ErrorCode};
 pub use event::{EventKind, EventLine, Lost, LostTag, StreamItem};
 pub use event_filter::EventFilter;
@@ -66,6 +69,7 @@ pub use server::{
     BODY_BYTES_MAX, CONNECTIONS_MAX, HISTORY_EVENTS, STREAMS_MAX, ServeError, ServeOptions,
     TlsError, TlsOptions, openapi, serve,
 };
+pub use shadow::{ShadowRow, ShadowStatus};
 pub use status::{
     ControlState, ControlStatus, DataplaneState, DataplaneStatus, Handling, MemoryStatus,
     PortStatus, SegmentStatus, Status, WorkerStatus,

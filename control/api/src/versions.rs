@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::device::{Device, DeviceChanges, DeviceQuery};
 use crate::listing::Listing;
 use crate::policy::Mode;
+use crate::shadow::ShadowStatus;
 use crate::time::Time;
 
 /// Longest policy text that a proposal may have, in bytes.
@@ -60,6 +62,18 @@ pub enum PolicyRequest {
     Tuple(TupleQuery),
     /// `GET /v1/devices/{device}/denials`: is it Loadlock?
     IsItMe(String),
+    /// `PUT /v1/policy/shadow`: this draft, instead of one that runs already.
+    StartShadow(Draft),
+    /// `DELETE /v1/policy/shadow`.
+    StopShadow,
+    /// `GET /v1/policy/shadow`.
+    Shadow(u32),
+    /// `GET /v1/devices`.
+    Devices(DeviceQuery),
+    /// `GET /v1/devices/{device}`.
+    Device(String),
+    /// `POST /v1/devices`.
+    ChangeDevices(DeviceChanges),
 }
 
 /// What a person does with a version.
@@ -419,4 +433,7 @@ pub enum PolicyAnswer {
     Test(TestResult),
     Tuple(Vec<TupleAnswer>),
     IsItMe(IsItMe),
+    Shadow(ShadowStatus),
+    Devices(Listing<Device>),
+    Device(Device),
 }

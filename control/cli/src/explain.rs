@@ -1,15 +1,21 @@
 //! `loadlock explain`: why something is permitted or not, on what evidence, and what would change it.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, ValueEnum};
 use loadlock_api::{
-    Explanation, ExplanationKind, ExplanationQuery, LIMIT_MAX, Listing, TupleAnswer, TupleQuery,
-    printable, thousands,
+    Client, EventFilter, EventKind, EventLine, Explanation, ExplanationKind, ExplanationQuery,
+    LIMIT_MAX, Listing, Time, TupleAnswer, TupleQuery, printable, thousands,
 };
+use loadlock_exchange::DropReason;
+use serde::Serialize;
 
 use crate::exit;
 use crate::failure::Failure;
+use crate::local_time::LocalTime;
 use crate::output::Output;
 use crate::reach::Reach;
+use crate::units::counted;
 
 /// What is to be explained.
 #[derive(Clone, Copy, ValueEnum)]
@@ -22,6 +28,8 @@ enum About {
     Conviction,
     /// A conversation: `CLIENT SERVER SERVICE`; the rule that decides it, or the nearest ones and what differs
     Tuple,
+    /// A denial, by the id that `observe` shows in brackets: why, which rule is nearest, and who else does it
+    Drop,
 }
 
 impl About {
@@ -31,7 +39,7 @@ impl About {
             Self::Rule => Some(ExplanationKind::Rule),
             Self::Candidate => Some(ExplanationKind::Candidate),
             Self::Conviction => Some(ExplanationKind::Conviction),
-            Self::Tuple => None,
+            Self::Tuple | Self::Drop => None,
         }
     }
 }
@@ -66,11 +74,38 @@ impl Arguments {
     /// # Errors
     /// [`Failure::Client`], [`Failure::Settings`], [`Failure::Output`].
     pub fn run(&self) -> Result<u8, Failure> {
+        if matches!(self.about, About::Drop) {
+            return self.drop();
+        }
         let Some(kind) = self.about.kind() else { return self.tuple() };
         let subject = self.subject.join(" ");
         let query = ExplanationQuery { kind, subject, limit: self.limit };
         let explanations = self.reach.connect()?.explain(&query)?;
         self.output.show(&explanations, render)?;
+        Ok(exit::OK)
+    }
+
+    fn drop(&self) -> Result<u8, Failure> {
+        let [id] = self.subject.as_slice() else {
+            return Err(Failure::Usage(
+                "explain drop takes one word, the id of a denial\n    fix: `loadlock observe --kind denied` shows them in brackets."
+                    .to_owned(),
+            ));
+        };
+        let id = id.trim_matches(['[', ']']).to_lowercase();
+        let client = self.reach.connect()?;
+        let denied =
+            client.recent_events(&EventFilter::of_kinds(&[EventKind::Denied]), LIMIT_MAX)?;
+        let drops = explained(&client, &id, &denied.items)?;
+        if drops.is_empty() {
+            return Err(Failure::Usage(format!(
+                "control keeps no denial with the id \"{}\"; it keeps the latest {}, since its start\n    fix: `loadlock observe --kind denied` shows them; \
+                 of older ones ask `loadlock isitme DEVICE` or `loadlock explain tuple`.",
+                printable(&id),
+                counted(denied.total, "denial", "denials")
+            )));
+        }
+        self.output.show(&drops, |drops| drops.iter().map(render_drop).collect())?;
         Ok(exit::OK)
     }
 
@@ -94,6 +129,99 @@ impl Arguments {
         self.output.show(&answers, |answers| tuples(answers))?;
         Ok(exit::OK)
     }
+}
+
+/// A kind of conversation that was denied.
+#[derive(Serialize)]
+struct ExplainedDrop {
+    id: String,
+    /// The latest of them.
+    event: EventLine,
+    /// What the reason means.
+    meaning: String,
+    /// Reports kept of this kind, and when the first of them came.
+    reports: u64,
+    since: Time,
+    /// Other clients that were denied the same service of the same server.
+    others: Vec<String>,
+    /// What the policy in force says of it now.
+    policy: Vec<TupleAnswer>,
+}
+
+fn explained(
+    client: &Client,
+    id: &str,
+    denied: &[EventLine],
+) -> Result<Vec<ExplainedDrop>, Failure> {
+    let mut drops: Vec<ExplainedDrop> = Vec::new();
+    for event in denied.iter().rev().filter(|event| event.denial_id().as_deref() == Some(id)) {
+        let same = |drop: &&mut ExplainedDrop| {
+            let key = |event: &EventLine| {
+                (event.client.clone(), event.server.clone(), event.service.clone())
+            };
+            key(&drop.event) == key(event)
+        };
+        if let Some(known) = drops.iter_mut().find(same) {
+            known.reports += 1;
+            known.since = known.since.min(event.time);
+            continue;
+        }
+        let asks = |other: &&EventLine| {
+            other.client != event.client
+                && (&other.server, &other.service) == (&event.server, &event.service)
+        };
+        let others: BTreeSet<&String> =
+            denied.iter().filter(asks).map(|other| &other.client).collect();
+        let query = TupleQuery {
+            client: event.client.clone(),
+            server: event.server.clone(),
+            service: event.service.clone(),
+            segment: Some(event.segment.clone()),
+            vlan: Some(event.vlan.clone()),
+        };
+        let reason = event.reason.as_deref().unwrap_or_default();
+        let known = DropReason::ALL.iter().find(|known| known.name() == reason);
+        drops.push(ExplainedDrop {
+            id: id.to_owned(),
+            event: event.clone(),
+            meaning: known.map_or(reason, |known| known.meaning()).to_owned(),
+            reports: 1,
+            since: event.time,
+            others: others.into_iter().cloned().collect(),
+            // Some frames are denied for what they are, which no rule is about.
+            policy: client.explain_tuple(&query).unwrap_or_default(),
+        });
+    }
+    Ok(drops)
+}
+
+fn render_drop(drop: &ExplainedDrop) -> String {
+    let zone = LocalTime::here();
+    let mut text = format!(
+        "{} on segment {}\n  {}: {}\n  reported: {}, {} to {}\n",
+        printable(&drop.event.words),
+        printable(&drop.event.segment),
+        drop.event.verdict,
+        printable(&drop.meaning),
+        counted(drop.reports, "time", "times"),
+        zone.seconds(drop.since),
+        zone.seconds(drop.event.time)
+    );
+    const SHOWN_MAX: usize = 10;
+    let others: Vec<_> = drop.others.iter().take(SHOWN_MAX).map(|other| printable(other)).collect();
+    let more = match drop.others.len().saturating_sub(SHOWN_MAX) {
+        0 => String::new(),
+        more => format!(" and {}", counted(more as u64, "other", "others")),
+    };
+    text.push_str(&match others.is_empty() {
+        true => "  who else: nobody, of what control keeps\n".to_owned(),
+        false => format!("  who else: {}{more}\n", others.join(", ")),
+    });
+    if !drop.policy.is_empty() {
+        text.push_str("the policy in force says\n");
+        text.push_str(&tuples(&drop.policy));
+    }
+    text
 }
 
 fn tuples(answers: &[TupleAnswer]) -> String {

@@ -12,6 +12,7 @@ use loadlock_replay::ReplayError;
 use loadlock_settings::{MachineError, SettingsErrors};
 use loadlock_supervisor::SuperviseError;
 
+use crate::device::DeviceMistakes;
 use crate::exit;
 
 /// A verb's failure. Displayed as what goes to stderr: place, value, what is allowed, next step.
@@ -41,6 +42,10 @@ pub enum Failure {
     OwnPath(io::Error),
     /// A policy document has mistakes.
     Policy(loadlock_policy::PolicyErrors),
+    /// The store can't be copied or replaced.
+    Store(loadlock_store::StoreError),
+    /// A list of devices has mistakes.
+    Devices(DeviceMistakes),
     /// A file that the verb was given can't be read.
     Input {
         /// The file.
@@ -75,9 +80,12 @@ impl Failure {
             }
             Self::Client(error) if error.is_unreachable() => exit::UNREACHABLE,
             Self::Client(_) => exit::REFUSED,
-            Self::Settings(_) | Self::Machine(_) | Self::Policy(_) => exit::CONFIGURATION,
+            Self::Settings(_) | Self::Machine(_) | Self::Policy(_) | Self::Devices(_) => {
+                exit::CONFIGURATION
+            }
             Self::Evaluate(error) => evaluate_code(error),
             Self::Replay(error) => replay_code(error),
+            Self::Store(_) => exit::STORE,
             Self::Engine(EngineError::Store(_) | EngineError::StoredPolicy { .. }) => exit::STORE,
             Self::Engine(_) | Self::Supervise(_) | Self::Signals(_) | Self::OwnPath(_) => {
                 exit::PROCESS
@@ -109,6 +117,8 @@ impl fmt::Display for Failure {
             Self::Policy(errors) => {
                 write!(f, "{errors}\n    fix: correct every line that is named, then try again.")
             }
+            Self::Store(error) => error.fmt(f),
+            Self::Devices(mistakes) => mistakes.fmt(f),
             Self::Usage(text) => f.write_str(text),
             Self::Generate(error) => with_causes(error, f),
             Self::Evaluate(error) => with_causes(error, f),

@@ -16,11 +16,14 @@
 #![forbid(unsafe_code)]
 
 mod allow;
+mod backup;
 mod bindings;
+mod bundle;
 mod bypass;
 mod check;
 mod completions;
 mod control;
+mod device;
 mod drops;
 mod evaluate;
 mod exit;
@@ -81,6 +84,8 @@ enum Verb {
     Allow(allow::Arguments),
     /// Cut a zone off, or let it back
     Island(island::Arguments),
+    /// The site's devices: their modes, and their inventory
+    Device(device::Arguments),
     /// Has Loadlock blocked this device, since when, and why
     Isitme(isitme::Arguments),
     /// Which station has which address, and giving an address to another
@@ -113,6 +118,12 @@ enum Verb {
     Password(login::PasswordArguments),
     /// The API as an OpenAPI document
     Openapi(openapi::Arguments),
+    /// Copy the store to a file, while control runs or not
+    Backup(backup::BackUp),
+    /// Put a backup in the place of the store; control must be stopped
+    Restore(backup::Restore),
+    /// Collect what support needs to see into one file, without secrets
+    SupportBundle(bundle::Arguments),
     /// Check a configuration file, and whether it fits this machine
     Check(check::Arguments),
     /// Make a synthetic capture of a scenario, with ground truth
@@ -142,6 +153,7 @@ impl Verb {
             Self::Policy(arguments) => arguments.run(),
             Self::Allow(arguments) => arguments.run(),
             Self::Island(arguments) => arguments.run(),
+            Self::Device(arguments) => arguments.run(),
             Self::Isitme(arguments) => arguments.run(),
             Self::Bindings(arguments) => arguments.run(),
             Self::Explain(arguments) => arguments.run(),
@@ -158,6 +170,9 @@ impl Verb {
             Self::Logout(arguments) => arguments.run(),
             Self::Password(arguments) => arguments.run(),
             Self::Openapi(arguments) => arguments.run(),
+            Self::Backup(arguments) => arguments.run(),
+            Self::Restore(arguments) => arguments.run(),
+            Self::SupportBundle(arguments) => arguments.run(),
             Self::Check(arguments) => arguments.run(),
             Self::Generate(arguments) => arguments.run(),
             Self::Evaluate(arguments) => arguments.run(),

@@ -5,9 +5,11 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use loadlock_api::{
-    ClientError, EventFilter, EventKind, EventLine, EventStream, LIMIT_MAX, StreamItem, printable,
-    thousands,
+    Client, ClientError, EventFilter, EventKind, EventLine, EventStream, LIMIT_MAX, StreamItem,
+    Verdict, printable, thousands,
 };
+
+use loadlock_exchange::DropReason;
 
 use crate::exit;
 use crate::failure::Failure;
@@ -30,6 +32,21 @@ pub struct Arguments {
     /// Only events of these kinds, divided by commas
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind_parser())]
     kind: Vec<EventKind>,
+    /// Only events of these segments, divided by commas
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    segment: Vec<String>,
+    /// Only conversations of which this is one end: an IP or MAC address, or a device by name
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+    /// Only conversations of these services, such as tcp/5000, divided by commas
+    #[arg(long, value_name = "SERVICE", value_delimiter = ',')]
+    service: Vec<String>,
+    /// Only events with these verdicts, divided by commas
+    #[arg(long, value_name = "VERDICT", value_delimiter = ',', value_parser = verdict_parser())]
+    verdict: Vec<Verdict>,
+    /// Only denials for these reasons, such as no_rule, divided by commas
+    #[arg(long, value_name = "REASON", value_delimiter = ',', value_parser = reason_parser())]
+    reason: Vec<DropReason>,
     /// At most so many: the latest [default: 20], or with -f the next ones
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(LIMIT_MAX)))]
     count: Option<u32>,
@@ -45,20 +62,75 @@ fn kind_parser() -> impl TypedValueParser<Value = EventKind> {
     names.try_map(|name| EventKind::from_name(&name).ok_or("no such kind"))
 }
 
+fn verdict_parser() -> impl TypedValueParser<Value = Verdict> {
+    const ALL: [Verdict; 3] = [Verdict::Allow, Verdict::WouldDeny, Verdict::Deny];
+    let names = PossibleValuesParser::new(ALL.map(Verdict::name));
+    names.try_map(|name| ALL.into_iter().find(|one| one.name() == name).ok_or("no such verdict"))
+}
+
+fn reason_parser() -> impl TypedValueParser<Value = DropReason> {
+    let names = PossibleValuesParser::new(DropReason::ALL.iter().map(|reason| reason.name()));
+    let named = |name: &str| DropReason::ALL.iter().find(|reason| reason.name() == name).copied();
+    names.try_map(move |name| named(&name).ok_or("no such reason"))
+}
+
+/// What the API doesn't filter: several addresses of one device, and services.
+#[derive(Default)]
+struct Wanted {
+    addresses: Vec<String>,
+    services: Vec<String>,
+}
+
+impl Wanted {
+    fn is_all(&self) -> bool {
+        self.addresses.is_empty() && self.services.is_empty()
+    }
+
+    fn fits(&self, event: &EventLine) -> bool {
+        let among = |list: &[String], word: &String| list.is_empty() || list.contains(word);
+        let ends = [&event.client, &event.server];
+        (self.addresses.is_empty() || ends.iter().any(|end| self.addresses.contains(end)))
+            && among(&self.services, &event.service)
+    }
+}
+
 impl Arguments {
+    /// The filter for control, and what is left to filter here.
+    fn filter(&self, client: &Client) -> Result<(EventFilter, Wanted), Failure> {
+        let mut wanted = Wanted { addresses: Vec::new(), services: self.service.clone() };
+        let mut filter = EventFilter {
+            segments: self.segment.clone(),
+            reasons: self.reason.clone(),
+            verdicts: self.verdict.clone(),
+            ..EventFilter::of_kinds(&self.kind)
+        };
+        if let Some(device) = &self.device {
+            match device.parse() {
+                Ok(address) => filter.address = Some(address),
+                Err(_) => wanted.addresses = client.device(device)?.addresses,
+            }
+        }
+        Ok((filter, wanted))
+    }
+
     /// Shows events.
     ///
     /// # Errors
     /// [`Failure::Client`], [`Failure::Settings`], [`Failure::Output`].
     pub fn run(&self) -> Result<u8, Failure> {
         let client = self.reach.connect()?;
+        let (filter, wanted) = self.filter(&client)?;
         if self.follow {
-            return self.run_following(client.events(&EventFilter::of_kinds(&self.kind))?);
+            return self.run_following(client.events(&filter)?, &wanted);
         }
-        let events = client.recent_events(
-            &EventFilter::of_kinds(&self.kind),
-            self.count.unwrap_or(COUNT_DEFAULT),
-        )?;
+        let count = self.count.unwrap_or(COUNT_DEFAULT);
+        let mut events =
+            client.recent_events(&filter, if wanted.is_all() { count } else { LIMIT_MAX })?;
+        if !wanted.is_all() {
+            events.items.retain(|event| wanted.fits(event));
+            events.total = events.items.len() as u64;
+            events.items.drain(..events.items.len().saturating_sub(count as usize));
+        }
         let zone = LocalTime::here();
         for event in &events.items {
             self.show(&StreamItem::Event(Box::new(event.clone())), &zone)?;
@@ -74,11 +146,12 @@ impl Arguments {
     }
 
     /// Follows until `count` events were shown, or for ever.
-    fn run_following(&self, mut stream: EventStream<'_>) -> Result<u8, Failure> {
+    fn run_following(&self, mut stream: EventStream<'_>, wanted: &Wanted) -> Result<u8, Failure> {
         let zone = LocalTime::here();
         let mut shown = 0;
         while self.count.is_none_or(|count| shown < count) {
             match stream.next() {
+                Some(Ok(StreamItem::Event(event))) if !wanted.fits(&event) => {}
                 Some(Ok(item)) => {
                     self.show(&item, &zone)?;
                     shown += u32::from(matches!(item, StreamItem::Event(_)));
@@ -129,5 +202,6 @@ fn return_to(stream: &mut EventStream<'_>, error: Option<ClientError>) -> Result
 fn render(event: &EventLine, zone: &LocalTime) -> String {
     let (time, segment, words) =
         (zone.milliseconds(event.time), printable(&event.segment), printable(&event.words));
-    format!("{time}  {:<7}  {segment}  {words}", event.kind)
+    let id = event.denial_id().map(|id| format!("  [{id}]")).unwrap_or_default();
+    format!("{time}  {:<7}  {segment}  {words}{id}", event.kind)
 }

@@ -2,6 +2,7 @@
 
 mod capture;
 mod render;
+mod shadow;
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -54,6 +55,8 @@ enum Action {
     Export(Export),
     /// What a draft would change for what was seen, by the dataplane's own classifier: kept evidence, or a capture
     Test(Test),
+    /// Let a draft judge live traffic beside the policy in force; it forwards and drops nothing
+    Shadow(shadow::Arguments),
     /// Check what must hold, over the whole header space; code 1 if something doesn't
     Assert(Assert),
 }
@@ -290,6 +293,7 @@ impl Arguments {
             }
             Action::Export(export) => export.run()?,
             Action::Test(test) => test.run()?,
+            Action::Shadow(arguments) => arguments.run()?,
             Action::Assert(assert) => return assert.run(),
         }
         Ok(exit::OK)

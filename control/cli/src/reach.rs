@@ -32,6 +32,11 @@ pub struct Reach {
 }
 
 impl Reach {
+    /// The configuration file, if one was named.
+    pub fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// Connects to control.
     ///
     /// # Errors

@@ -222,6 +222,56 @@ fn rights_end_and_zones_are_cut_off_and_let_back() {
 }
 
 #[test]
+fn a_device_goes_into_quarantine_and_comes_back() {
+    let Some((site, _control)) = site("") else { return };
+    apply(&site, "site.toml");
+    let asked = ["explain", "tuple", "etch-07", "mes", "tcp/5000"];
+    let verdict = || ask(&site, &asked)[0]["verdict"].as_str().unwrap().to_owned();
+    assert_eq!(verdict(), "allow");
+    let set = |mode| ["device", "set", "etch-07", "--mode", mode, "--reason", "worm"];
+    ask(&site, &set("quarantine"));
+    assert_eq!(verdict(), "deny");
+    assert!(ask(&site, &asked)[0]["why"].to_string().contains("quarantine"));
+    assert_eq!(ask(&site, &["device", "show", "10.0.1.7"])["mode"], "quarantine");
+    assert_eq!(
+        ask(&site, &["explain", "tuple", "etch-08", "mes", "tcp/5000"])[0]["verdict"],
+        "allow"
+    );
+    let shown = ask(&site, &["policy", "show"]);
+    assert!(shown["version"]["reason"] == "device etch-07: worm", "{shown:#}");
+    assert!(shown["source"].to_string().contains("The line can't run without it"), "{shown:#}");
+    let versions = ask(&site, &["policy", "list"]);
+    let before = versions["items"][1]["number"].to_string();
+    let changed = ask(&site, &["policy", "diff", &before]);
+    assert_eq!(changed["modes"][0], "device etch-07: its segment's to quarantine");
+    assert_eq!(refused(&site, &set("quarantine")).0, 5, "it is already");
+    ask(&site, &set("inherit"));
+    assert_eq!(verdict(), "allow", "no rule was lost");
+    // A list changes many at once, or nothing.
+    let list = "name,address,segment,mode,model\netch-07,,,monitor,'=K2\netch-09,\"10.0.1.9,02:00:00:00:00:09\",fab,,\n";
+    fs::write(site.path("list.csv"), list).unwrap();
+    ask(&site, &["device", "import", "list.csv", "--reason", "inventory"]);
+    let devices = ask(&site, &["device", "list"]);
+    assert_eq!(
+        (devices["total"].as_u64(), &devices["items"][0]["mode"]),
+        (Some(4), &"monitor".into())
+    );
+    assert_eq!(devices["items"][0]["inventory"]["model"], "=K2");
+    fs::write(
+        site.path("list.csv"),
+        "name,address,segment\netch-10,10.0.1.10,fab\nother,10.0.1.9,fab\n",
+    )
+    .unwrap();
+    let (code, message) = refused(&site, &["device", "import", "list.csv", "--reason", "r"]);
+    assert!(code == 3 && message.contains("10.0.1.9"), "{message}");
+    assert_eq!(ask(&site, &["device", "list"])["total"], 4);
+    assert_eq!(
+        refused(&site, &["device", "set", "etch-7", "--mode", "learn", "--reason", "r"]).0,
+        3
+    );
+}
+
+#[test]
 fn what_must_hold_is_proven_before_anything_changes() {
     let Some((site, _control)) = site("") else { return };
     apply(&site, "site.toml");

@@ -237,6 +237,38 @@ all               1,801          12
 }
 
 #[test]
+fn devices_are_listed_shown_and_written() {
+    let (folder, served) = served();
+    let out = ask(&served, &["device", "list"]);
+    println!("{out}");
+    assert_eq!(
+        out,
+        "\
+DEVICE   ADDRESS   SEGMENT  ROLE    ZONE  MODE        VENDOR  MODEL
+etch-07  10.0.1.7  fab      etcher  –     quarantine  –       K\\u{1b}[2J
+1 device
+"
+    );
+    assert!(ask(&served, &["device", "show", "etch-07"]).contains("mode            quarantine\n"));
+    let csv = ask(&served, &["device", "export"]);
+    assert!(csv.lines().nth(1).unwrap().starts_with("etch-07,10.0.1.7,fab,a,"), "{csv}");
+    let json = ask(&served, &["device", "export", "--format", "json"]);
+    let file = write(folder.path(), "devices.json", &json);
+    let file = file.to_str().unwrap();
+    let (code, _, err) = run(&["device", "import", file, "--check"]);
+    assert!(code == 3 && err.contains("devices.json:2: `model` is"), "{err}");
+    let good = write(folder.path(), "good.csv", "name,address\netch-09,10.0.1.9\n");
+    let good = good.to_str().unwrap();
+    assert_eq!(run(&["device", "import", good, "--check"]).1, "no mistakes: 1 device\n");
+    ask(&served, &["device", "import", good, "--reason", "r"]);
+    assert!(asked(&served).contains("name: \"etch-09\", create: true"), "{}", asked(&served));
+    assert_eq!(run(&["device", "import", good]).0, 2, "a reason must be given");
+    let (code, _, err) = run(&["device", "set", "etch-07", "--mode", "isolate", "--reason", "r"]);
+    assert!(code == 2 && err.contains("\"quarantine\", or inherit"), "{err}");
+    assert_eq!(run(&["device", "set", "etch-07", "--reason", "r"]).0, 2, "nothing to change");
+}
+
+#[test]
 fn observe_shows_the_latest_events() {
     let (_folder, served) = served();
     for number in 0..30 {
@@ -246,13 +278,32 @@ fn observe_shows_the_latest_events() {
     while client.recent_events(&EventFilter::default(), 1).unwrap().total < 30 {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
+    let id = event(29, EventKind::Denied).denial_id().unwrap();
     assert_eq!(
         ask(&served, &["observe", "--kind", "denied,ended", "--count", "2"]),
-        "\
+        format!(
+            "\
 2026-05-04T12:03:11.028+00:00  ended    fab  10.0.1.66:40028 → 10.0.2.5 tcp/445
-2026-05-04T12:03:11.029+00:00  denied   fab  10.0.1.66:40029 → 10.0.2.5 tcp/445
+2026-05-04T12:03:11.029+00:00  denied   fab  10.0.1.66:40029 → 10.0.2.5 tcp/445  [{id}]
 "
+        )
     );
+    let lines = |filter: &[&str]| {
+        ask(&served, &[&["observe", "--count", "100"], filter].concat()).lines().count()
+    };
+    assert_eq!(lines(&["--verdict", "deny", "--reason", "no_rule,not_opened"]), 10);
+    assert_eq!(lines(&["--service", "tcp/445", "--device", "10.0.1.66"]), 30);
+    assert_eq!((lines(&["--service", "tcp/80"]), lines(&["--device", "etch-07"])), (0, 0));
+    assert_eq!(lines(&["--segment", "ward"]), 0);
+    let (code, _, err) = run(&["observe", "--reason", "because"]);
+    assert!(code == 2 && err.contains("no_rule, not_opened"), "{err}");
+    let out = ask(&served, &["explain", "drop", &format!("[{id}]")]);
+    println!("{out}");
+    assert!(out.contains("deny: no rule permits this conversation\n  reported: 10 times"), "{out}");
+    assert!(out.contains("who else: nobody") && out.contains("near: rule 812"), "{out}");
+    let (code, _, err) =
+        outcome(program(&["explain", "drop", "00000000", "--socket"]).arg(&served.socket));
+    assert!(code == 2 && err.contains("isitme"), "{err}");
     let (code, out, err) = outcome(program(&["observe", "--socket"]).arg(&served.socket));
     assert_eq!((code, out.lines().count()), (0, 20));
     assert!(err.starts_with("the latest 20 of 30 events"), "{err}");
@@ -383,7 +434,11 @@ fn each_failure_has_its_code_and_says_what_to_do() {
     cases(&["mode", "set", "fab", "learn", "--socket", socket], 7, "disk full");
     trouble(Trouble::Error(BackendError::Unavailable { reason: "starting".to_owned() }));
     cases(&["status", "--socket", socket], 5, "starting");
-    cases(&["mode", "set", "fab", "block", "--socket", socket], 2, "learn, monitor, enforce");
+    cases(
+        &["mode", "set", "fab", "block", "--socket", socket],
+        2,
+        "learn, monitor, enforce, quarantine",
+    );
     cases(&["flows", "--address", "etch-07", "--socket", socket], 2, "10.0.1.11");
     cases(&["flows", "--limit", "0", "--socket", socket], 2, "1..=100000");
     cases(&["observe", "--kind", "lost", "--socket", socket], 2, "started, ended, denied");
@@ -493,6 +548,42 @@ fn help_of_every_verb_explains_its_arguments() {
 }
 
 #[test]
+fn a_support_bundle_has_the_answers_and_no_secrets() {
+    let (folder, served) = served();
+    let text = format!(
+        "{CONFIGURATION}\n[control]\nsocket = {:?}\n# token = \"tok-4711\"\n",
+        served.socket
+    );
+    let config = write(folder.path(), "loadlock.toml", &text);
+    let bundle = folder.path().join("bundle.tar.gz");
+    let make = || outcome(program(&["support-bundle"]).arg(&bundle).arg("--config").arg(&config));
+    let (code, out, err) = make();
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.contains("look through it"), "{out}");
+    assert_eq!(make().0, 8, "never written over");
+    let unpacked = folder.path().join("unpacked");
+    std::fs::create_dir(&unpacked).unwrap();
+    let tar = Command::new("tar").arg("xzf").arg(&bundle).arg("-C").arg(&unpacked).status();
+    assert!(tar.unwrap().success());
+    let unpacked = unpacked.join("loadlock");
+    let mut names: Vec<String> = std::fs::read_dir(&unpacked)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    println!("{names:?}");
+    for name in ["status.json", "configuration.toml", "events.json", "machine-proc-meminfo"] {
+        assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
+    }
+    for name in &names {
+        let text = std::fs::read_to_string(unpacked.join(name)).unwrap();
+        assert!(!text.contains("tok-4711"), "{name}");
+    }
+    let status = std::fs::read_to_string(unpacked.join("status.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Status>(&status).unwrap(), fake::status());
+}
+
+#[test]
 fn completions_and_manual_pages_know_every_verb() {
     for (shell, mark) in
         [("bash", "complete -F"), ("zsh", "#compdef loadlock"), ("fish", "complete -c loadlock")]
@@ -561,6 +652,21 @@ fn policy_verbs_ask_for_what_they_say() {
             "Island(\"bay-1\", IslandSwitch { island: true, reason: \"r\" })",
         ),
         ("isitme etch-07", "IsItMe(\"etch-07\")"),
+        (
+            "device list --role etcher",
+            "Devices(DeviceQuery { segment: None, role: Some(\"etcher\"), zone: None, limit: 1000 })",
+        ),
+        ("device show etch-07", "Device(\"etch-07\")"),
+        ("policy shadow status --limit 5", "Shadow(5)"),
+        ("policy shadow stop", "StopShadow"),
+        (
+            "policy shadow start --version 12",
+            "StartShadow(Draft { version: Some(12), text: None, place: \"\" })",
+        ),
+        (
+            "device set etch-07 --mode inherit --model K2 --reason r",
+            "ChangeDevices(DeviceChanges { devices: [DeviceChange { name: \"etch-07\", create: false, fields: {\"mode\": None, \"model\": Some(\"K2\")} }], reason: \"r\" })",
+        ),
         (
             "explain tuple a → b tcp/1 --vlan 10",
             "Tuple(TupleQuery { client: \"a\", server: \"b\", service: \"tcp/1\", segment: None, vlan: Some(\"10\") })",

@@ -1,28 +1,31 @@
 //! Answers about policy versions, on the API's threads: texts are read, expanded and compared here, so that the core thread goes on
 //! draining. What changes what is in force goes to the core as a [`Change`] that is ready.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use loadlock_api::{
     ALLOW_FOR_S_MAX, Allow, AuditLine, BackendError, CONFIRM_WITHIN_S_MAX, Draft, IslandSwitch,
-    Listing, PolicyAnswer, PolicyChanged, PolicyDiff, PolicyRequest, PolicyText, PolicyVersion,
-    Proposal, Proposed, RollBack, RuleChange, Step, StepBody, Time,
+    Listing, PolicyAnswer, PolicyDiff, PolicyRequest, PolicyText, PolicyVersion, Proposal,
+    Proposed, RollBack, RuleChange, Step, StepBody, Time,
 };
+use loadlock_exchange::Mode;
 use loadlock_policy::{Document, Policy, PolicyErrors, Rule};
 use loadlock_store::{StoreError, Version, VersionNumber, VersionState, VersionSummary};
 
 use crate::backend::{Command, CoreBackend};
 use crate::change::{Change, proposal};
 use crate::core::now_ns;
+use crate::shadow::Shadow;
 use crate::state::State;
 
 mod asked;
+mod devices;
 mod evidence;
 mod proof;
 
-pub(crate) use asked::{Asked, device_words};
+pub(crate) use asked::{Asked, device_at, device_words, verdict_words};
 
 type Answer = Result<PolicyAnswer, BackendError>;
 
@@ -125,6 +128,14 @@ impl CoreBackend {
                 asked::explain(&state, &self.settings, &query).map(PolicyAnswer::Tuple)
             }
             PolicyRequest::IsItMe(device) => self.is_it_me(&device),
+            PolicyRequest::StartShadow(draft) => self.start_shadow(&draft, author),
+            PolicyRequest::StopShadow => self.ask(Command::StopShadow).map(PolicyAnswer::Shadow),
+            PolicyRequest::Shadow(limit) => {
+                self.ask(|reply| Command::Shadow(limit, reply)).map(PolicyAnswer::Shadow)
+            }
+            PolicyRequest::Devices(query) => self.devices(&query),
+            PolicyRequest::Device(name) => self.device(&name),
+            PolicyRequest::ChangeDevices(changes) => self.change_devices(changes, author),
         }
     }
 
@@ -232,7 +243,7 @@ impl CoreBackend {
                 limit,
             ),
             unused: Listing::take(unused, limit),
-            modes: modes.collect(),
+            modes: modes.chain(device_modes(&from.document, &to.document)).collect(),
         })
     }
 
@@ -453,16 +464,7 @@ impl CoreBackend {
             allow.from, allow.to, allow.service, allow.for_s, allow.reason
         );
         if self.settings.control.another_approver {
-            let proposed = self.submit(&base, &state, author, &reason, "")?;
-            let number = proposed.version.number;
-            return Ok(PolicyAnswer::Changed(PolicyChanged {
-                version: proposed.version,
-                generation: 0,
-                confirm_by: None,
-                next_step: Some(format!(
-                    "nothing is permitted yet: another person runs `loadlock policy approve {number}`, then `loadlock policy apply {number}`"
-                )),
-            }));
+            return self.to_be_approved(&base, &state, author, &reason);
         }
         let (author, base) = (author.to_owned(), base.number);
         self.change(Change::Edit { base, state, author, reason })
@@ -497,11 +499,43 @@ impl CoreBackend {
         self.change(Change::Edit { base, state, author, reason })
     }
 
+    fn start_shadow(&self, draft: &Draft, author: &str) -> Answer {
+        let state = self.draft(draft)?;
+        self.refuse_unknown_segments(&state.policy)?;
+        let name = match (draft.version, draft.place.as_str()) {
+            (Some(version), _) => format!("version {version}"),
+            (None, "") => format!("version {}", state.number),
+            (None, place) => place.chars().filter(|c| !c.is_control()).take(200).collect(),
+        };
+        let shadow = Shadow::new(&state, &self.settings, name, author.to_owned(), now_ns());
+        let shadow = shadow.map_err(|reason| {
+            conflict(reason, "make the policy smaller, or raise the limit that is named")
+        })?;
+        let limit = loadlock_api::LIMIT_DEFAULT;
+        self.ask(|reply| Command::StartShadow(Box::new(shadow), limit, reply))
+            .map(PolicyAnswer::Shadow)
+    }
+
     fn is_it_me(&self, device: &str) -> Answer {
         let state = self.state_of(None)?;
         let (addresses, words) = asked::device(&state.document, device)?;
         self.ask(|reply| Command::Denials(addresses, words, reply)).map(PolicyAnswer::IsItMe)
     }
+}
+
+/// Devices whose own mode changes, in words.
+fn device_modes(from: &Document, to: &Document) -> Vec<String> {
+    let own = |document: &Document| -> BTreeMap<String, Mode> {
+        let devices = document.devices().iter();
+        devices.filter_map(|device| Some((device.name.to_string(), device.mode?))).collect()
+    };
+    let (from, to) = (own(from), own(to));
+    let names: BTreeSet<&String> = from.keys().chain(to.keys()).collect();
+    let word = |mode: Option<&Mode>| mode.map_or("its segment's", |mode| mode.name());
+    let changed = names.into_iter().filter(|name| from.get(*name) != to.get(*name));
+    changed
+        .map(|name| format!("device {name}: {} to {}", word(from.get(name)), word(to.get(name))))
+        .collect()
 }
 
 /// A text as TOML writes it; control characters were refused before.

@@ -8,7 +8,7 @@ use loadlock_api::{
     AccountAnswer, AccountRequest, Actor, Backend, BackendError, Binding, BindingRenewal,
     BindingRenewed, BypassBody, BypassChanged, DropCount, EventLine, Explanation, ExplanationQuery,
     Flow, FlowQuery, Identity, IsItMe, LearningAnswer, LearningRequest, Listing, Mode, ModeChanged,
-    PolicyAnswer, PolicyChanged, PolicyRequest, Rule, RuleQuery, Status,
+    PolicyAnswer, PolicyChanged, PolicyRequest, Rule, RuleQuery, ShadowStatus, Status,
 };
 use loadlock_policy::AddressMatch;
 use loadlock_settings::Settings;
@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 
 use crate::access::Access;
 use crate::change::Change;
+use crate::shadow::Shadow;
 use crate::state::State;
 use crate::storage::StoreHandle;
 
@@ -47,6 +48,10 @@ pub(crate) enum Command {
     Explain(ExplanationQuery, Reply<Listing<Explanation>>),
     Flows(FlowQuery, Reply<Listing<Flow>>),
     Drops(Reply<Vec<DropCount>>),
+    /// A draft that was compiled on another thread.
+    StartShadow(Box<Shadow>, u32, Reply<ShadowStatus>),
+    StopShadow(Reply<ShadowStatus>),
+    Shadow(u32, Reply<ShadowStatus>),
     /// What is in force, to work with it on another thread.
     Snapshot(Reply<State>),
     /// Something that changes what is in force.

@@ -154,6 +154,11 @@ impl Core {
         reason: &str,
     ) -> Result<(), BackendError> {
         self.drain_for_change();
+        // What a device learned until now stays when it doesn't learn any more.
+        if self.state.document.has_learning_device() {
+            self.make_version(self.state.modes.clone(), "learning", "learned conversations", false)
+                .map_err(|reason| BackendError::Store { reason })?;
+        }
         // Learning may have made a version meanwhile; the document is then expanded over that.
         let policy = match base == self.state.number {
             true => state.policy,

@@ -15,6 +15,7 @@ use loadlock_learn::{
     AdmissionSettings, Decisions, Drift, EvidenceChanges, LearnLimits, Learner, StationRow,
     Stations, Volume,
 };
+use loadlock_policy::Rule;
 use loadlock_settings::Settings;
 use loadlock_store::{Cursor, Store};
 use tokio::sync::broadcast;
@@ -29,6 +30,7 @@ use crate::lines::{event_line, flow};
 use crate::live::LiveView;
 use crate::rows;
 use crate::said::Said;
+use crate::shadow::Shadow;
 use crate::state::State;
 use crate::stations;
 use crate::storage::{Batch, Saved, Storage};
@@ -61,6 +63,8 @@ pub(crate) struct Core {
     /// The version in force must be confirmed until then.
     pub pending: Option<Deadline>,
     pub denials: DenialLog,
+    /// A draft that judges beside what is in force.
+    pub shadow: Option<Box<Shadow>>,
     /// What was in force before a change that isn't in `denials` yet, and until when, ns since 1970.
     pub replaced: Option<(State, u64)>,
     /// When a right ends next, ns since 1970; 0: to be looked at.
@@ -178,6 +182,7 @@ impl Core {
             saving: None,
             pending: pending.map(|pending| Deadline::of(pending, now, now_ns())),
             denials: DenialLog::new(now_ns()),
+            shadow: None,
             replaced: None,
             // Some may have ended while no control ran.
             expiry_ns: Some(0),
@@ -298,6 +303,9 @@ impl Core {
         self.events_received += 1;
         let whole = self.live.observe(event);
         self.denials.observe(event);
+        if let Some(shadow) = &mut self.shadow {
+            shadow.observe(event);
+        }
         let segment = event.key.tail().segment().index();
         let learning = self.state.modes.get(segment) == Some(&Mode::Learn);
         let denial = matches!(event.kind, EventKind::Denied(_));
@@ -375,7 +383,9 @@ impl Core {
     /// Makes a version of what was learned since the last.
     fn version_if_due(&mut self, now: Instant) {
         // While a version waits for its confirmation, nothing may follow it.
-        let learning = self.state.modes.contains(&Mode::Learn) && self.pending.is_none();
+        let learning = (self.state.modes.contains(&Mode::Learn)
+            || self.state.document.has_learning_device())
+            && self.pending.is_none();
         if !learning || now < self.version_due || self.revision() == self.learned_revision {
             return;
         }
@@ -406,10 +416,12 @@ impl Core {
             self.state.is_learning(&self.settings, segment)
                 || self.decided_segments.contains(segment)
         };
+        let document = self.state.document.clone();
+        let of_device = |rule: &Rule| document.mode_of(rule) == Some(Mode::Learn);
         let policy = self
             .state
             .policy
-            .with_learned(&learned, is_learning)
+            .with_learned(&learned, is_learning, of_device)
             .and_then(|policy| self.state.document.cut_from(policy))
             .map_err(|errors| errors.to_string())?;
         if policy == *self.state.policy && modes == self.state.modes {
@@ -526,6 +538,12 @@ impl Core {
                 let result = self.set_bypass(&segment, &change, &author);
                 drop(reply.send(result));
             }
+            Command::StartShadow(shadow, limit, reply) => {
+                self.start_shadow(shadow);
+                drop(reply.send(self.shadow_status(limit)));
+            }
+            Command::StopShadow(reply) => drop(reply.send(self.stop_shadow())),
+            Command::Shadow(limit, reply) => drop(reply.send(self.shadow_status(limit))),
             Command::Snapshot(reply) => drop(reply.send(Ok(self.state.clone()))),
             Command::Change(change, reply) => drop(reply.send(self.change(change))),
             Command::Denials(addresses, device, reply) => {
@@ -594,5 +612,7 @@ impl Core {
     }
 }
 
+#[cfg(test)]
+mod speed;
 #[cfg(test)]
 mod tests;

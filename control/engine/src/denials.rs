@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use loadlock_api::{Denial, IsItMe, Time};
-use loadlock_exchange::{DropReason, Event, EventKind};
+use loadlock_exchange::{DropReason, Event, EventKind, Mode};
 use loadlock_learn::Tuple;
 use loadlock_packet::{FlowKey, Network};
 use loadlock_policy::AddressMatch;
@@ -205,6 +205,25 @@ impl Core {
     fn cause(&self, tuple: &Tuple, seen: &Seen) -> (String, String) {
         let segment = self.settings.segments.get(tuple.segment.index());
         let segment = segment.map(|segment| segment.name.to_string()).unwrap_or_default();
+        if seen.reason == DropReason::Quarantined {
+            let document = &self.state.document;
+            let quarantined = [tuple.client, tuple.server].into_iter().find_map(|network| {
+                let device = crate::answers::device_at(document, network, &segment)?;
+                (device.mode == Some(Mode::Quarantine)).then(|| device.name.to_string())
+            });
+            return match quarantined {
+                Some(name) => (
+                    format!("because {name} is in quarantine"),
+                    format!(
+                        "`loadlock policy list` says who put it there; `loadlock device set {name} --mode inherit --reason …` ends it"
+                    ),
+                ),
+                None => (
+                    format!("because a device of it, or segment {segment}, is in quarantine"),
+                    "`loadlock device list` and `loadlock status` show the modes".to_owned(),
+                ),
+            };
+        }
         let key = crate::answers::Asked::of_tuple(tuple, &segment);
         let gone = self.denials.removed.iter().rev().find(|gone| {
             gone.time_ns <= seen.last_ns && key.is_some_and(|key| key.matches(&gone.rule))

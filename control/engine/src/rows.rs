@@ -21,14 +21,14 @@ pub(crate) fn encode(changes: &EvidenceChanges) -> (Vec<Vec<u8>>, Vec<StoredRow>
 
 /// Reads stored rows; the second value counts those that can't be read.
 pub(crate) fn decode(rows: &[StoredRow]) -> (Vec<EvidenceRow>, usize) {
-    let read: Vec<EvidenceRow> = rows
-        .iter()
-        .filter_map(|row| {
-            Some(EvidenceRow { subject: subject(&row.key)?, evidence: evidence(&row.value)? })
-        })
-        .collect();
+    let read: Vec<EvidenceRow> = rows.iter().filter_map(decode_row).collect();
     let unread = rows.len() - read.len();
     (read, unread)
+}
+
+/// What a stored row says; `None` for what isn't the evidence of a conversation.
+pub(crate) fn decode_row(row: &StoredRow) -> Option<EvidenceRow> {
+    Some(EvidenceRow { subject: subject(&row.key)?, evidence: evidence(&row.value)? })
 }
 
 fn key(subject: &EvidenceSubject) -> Vec<u8> {

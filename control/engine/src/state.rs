@@ -1,9 +1,11 @@
 //! The policy that control stands for: rules and modes of one stored version.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use loadlock_exchange::{Mode, PolicyImage, seed};
-use loadlock_policy::{Document, Policy, PolicyFile, SegmentDefinition};
+use loadlock_exchange::{Mode, ModeEntry, PolicyImage, seed};
+use loadlock_packet::SegmentId;
+use loadlock_policy::{AddressMode, Document, Policy, PolicyFile, SegmentDefinition};
 use loadlock_settings::Settings;
 use loadlock_store::{NewVersion, SegmentMode, Version, VersionNumber};
 
@@ -110,9 +112,30 @@ impl State {
         };
         let seed = seed().map_err(|error| format!("/dev/urandom gives no seed: {error}"))?;
         let capacity = settings.dimensions().rule_capacity;
-        policy.compile(&segments, self.number.0, seed, capacity).map_err(|error| {
+        let image = policy.compile(&segments, self.number.0, seed, capacity).map_err(|error| {
             let cause = std::error::Error::source(&error);
             cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
-        })
+        })?;
+        let modes = self.device_modes(settings);
+        image.set_modes(&modes, capacity).map_err(|error| error.to_string())
+    }
+
+    /// The modes of single devices, on the segments that are configured. A device that names its segment goes before one of any.
+    fn device_modes(&self, settings: &Settings) -> Vec<ModeEntry> {
+        let (named, any): (Vec<_>, Vec<_>) =
+            self.document.device_modes().into_iter().partition(|mode| mode.segment.is_some());
+        let mut seen = HashSet::new();
+        let mut entries = Vec::new();
+        for AddressMode { segment: own, vlans, address, mode } in named.into_iter().chain(any) {
+            for (at, segment) in settings.segments.iter().enumerate() {
+                let here = own.as_deref().is_none_or(|own| own == segment.name.as_str());
+                if let Some(segment) = SegmentId::new(at).filter(|_| here)
+                    && seen.insert((segment, address))
+                {
+                    entries.push(ModeEntry { segment, vlans, address, mode });
+                }
+            }
+        }
+        entries
     }
 }

@@ -41,7 +41,10 @@ pub use binding::{Binding, BindingParts, LEARNED};
 pub use block::Block;
 pub use compile::{PolicyCompileError, SegmentDefinition, UnknownSegment};
 pub use diff::{Difference, permits_all_of};
-pub use document::{Assertion, Device, Document, Island, Permit, Refusal, Space, Zone};
+pub use document::{
+    AddressMode, Assertion, DEVICE_KEYS, Device, DeviceEdit, Document, INVENTORY_KEYS, Island,
+    Permit, Refusal, Space, Zone, check_device,
+};
 pub use error::{PolicyError, PolicyErrors, Problem, Refused};
 pub use file::{BindingFile, FILE_FORMAT, PolicyFile, RuleFile, VlanFile};
 pub use policy::{Policy, PolicyHash};

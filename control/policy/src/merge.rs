@@ -36,7 +36,7 @@ impl Policy {
     /// A learned rule that has an entry of the allowlist in common with a person's rule is left out: the person's decides.
     /// A rule that stays keeps its number; new ones are numbered from the highest on. In a learning segment, learned
     /// rules that `learned` doesn't have any more go, and rules that a person wrote stay as they are. Segments that aren't
-    /// learning stay untouched.
+    /// learning stay untouched, but for the rules `of_device`: those of single devices that learn.
     ///
     /// # Errors
     /// The policy's limits: too many rules or shapes.
@@ -44,11 +44,13 @@ impl Policy {
         &self,
         learned: &Policy,
         is_learning: impl Fn(&str) -> bool + Copy,
+        of_device: impl Fn(&Rule) -> bool,
     ) -> Result<Policy, PolicyErrors> {
+        let learns = |rule: &Rule| is_learning(&rule.parts().segment) || of_device(rule);
         let mut found: HashMap<Subject<'_>, &Rule> = learned
             .rules()
             .iter()
-            .filter(|rule| is_learning(&rule.parts().segment))
+            .filter(|rule| learns(rule))
             .map(|rule| (subject(rule), rule))
             .collect();
         let mut rules = Vec::with_capacity(self.rules().len() + found.len());
@@ -56,7 +58,7 @@ impl Policy {
             match found.remove(&subject(rule)) {
                 Some(new) if is_learned(rule) => rules.push(new.clone().with_id(rule.id())),
                 Some(_) => rules.push(rule.clone()),
-                None if is_learned(rule) && is_learning(&rule.parts().segment) => {}
+                None if is_learned(rule) && learns(rule) => {}
                 None => rules.push(rule.clone()),
             }
         }
@@ -159,7 +161,8 @@ mod tests {
             (3, "fab", "tcp/1", "learned; handshake"),
             (4, "ward", "tcp/7", "learned; not learning"),
         ]);
-        let merged = old.with_learned(&learned, |segment| segment == "fab").expect("valid");
+        let merged =
+            old.with_learned(&learned, |segment| segment == "fab", |_| false).expect("valid");
         assert_eq!(
             lines(&merged),
             [
@@ -178,7 +181,7 @@ mod tests {
         let old = PolicyFile::parse(text, "test").expect("valid");
         let learned =
             policy(&[(1, "fab", "tcp/2", "learned; same"), (2, "fab", "tcp/3", "learned; new")]);
-        let merged = old.with_learned(&learned, |_| true).expect("no conflict");
+        let merged = old.with_learned(&learned, |_| true, |_| false).expect("no conflict");
         let expected = [(1, "tcp/2 by hand".to_owned()), (2, "tcp/3 learned; new".to_owned())];
         assert_eq!(lines(&merged), expected);
     }

@@ -114,7 +114,8 @@ fn learned_bindings_replace_learned_ones_and_a_persons_stay() {
         ("fab", "10.0.0.2", "12", "learned"),
         ("ward", "10.0.0.4", "14", "learned"),
     ]);
-    let merged = old.with_learned(&learned, |segment| segment == "fab").expect("consistent");
+    let merged =
+        old.with_learned(&learned, |segment| segment == "fab", |_| false).expect("consistent");
     assert_eq!(
         words(&merged),
         [

@@ -1,5 +1,6 @@
 //! Policy documents: what they become, what they refuse, and all mistakes at once.
 
+use loadlock_exchange::Mode;
 use loadlock_policy::{Document, Opens, Policy, PolicyFile};
 
 const SITE: &str = r#"format = 1
@@ -139,17 +140,21 @@ owner = "o"
 }
 
 #[test]
-fn quarantine_leaves_a_device_nothing() {
+fn a_devices_mode_leaves_the_rules_as_they_are() {
     let site = SITE.replacen("role = \"etcher\"", "role = \"etcher\"\nmode = \"quarantine\"", 1);
-    let open = "[[permit]]\nfrom = \"any\"\nto = \"10.0.2.53\"\nservice = \"udp/53\"\nsegment = \"fab\"\nreason = \"r\"\nowner = \"o\"\n";
-    let policy = expand(&format!("{site}{open}"), &Policy::default());
-    let words = words(&policy);
-    assert_eq!(words.len(), 4, "{words:?}");
-    assert!(
-        words.iter().all(|rule| !rule.contains("10.0.1.7") || rule.ends_with("denied")),
-        "{words:?}"
+    let document = Document::parse(&site, "site.toml").unwrap();
+    let before = expand(SITE, &Policy::default());
+    assert_eq!(
+        document.expand(&Policy::default(), HOUR).unwrap(),
+        before,
+        "and so it can go as it came"
     );
-    assert!(words.iter().any(|rule| rule.contains("10.0.1.7 → 10.0.2.53 udp/53: denied")));
+    let modes = document.device_modes();
+    assert_eq!(modes.len(), document.devices()[0].addresses.len());
+    assert!(modes.iter().all(|mode| mode.mode == Mode::Quarantine));
+    let of_it = |rule: &&loadlock_policy::Rule| rule.words().contains("10.0.1.7 ");
+    let rule = before.rules().iter().find(of_it).unwrap();
+    assert_eq!(document.mode_of(rule), Some(Mode::Quarantine));
 }
 
 #[test]
@@ -194,7 +199,7 @@ learnt = "keep"
 [[device]]
 name = "a"
 address = "10.0.0.0/8"
-mode = "learn"
+mode = "lern"
 [[device]]
 name = "a"
 address = 7
@@ -212,7 +217,7 @@ from = "any"
     for expected in [
         "site.toml:2: `learnt` there is no such key; did you mean `learned`?",
         "site.toml:5: `device[#1].address` is \"10.0.0.0/8\"; allowed: single IP or MAC addresses",
-        "site.toml:6: `device[#1].mode` is \"learn\"; allowed: \"quarantine\"; learn",
+        "site.toml:6: `device[#1].mode` is \"lern\"; allowed: \"learn\", \"monitor\", \"enforce\" or \"quarantine\"",
         "site.toml:8: `device[#2].name` is \"a\" a second time, the first is on line 3",
         "site.toml:9: `device[#2].address` is of type integer",
         "site.toml:11: `permit[#1].from` there is no role \"etchr\"",

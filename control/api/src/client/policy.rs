@@ -4,7 +4,9 @@ use hyper::Method;
 use serde::Serialize;
 
 use super::{Client, ClientError, percent_encoded};
+use crate::device::{Device, DeviceChanges, DeviceQuery};
 use crate::listing::Listing;
+use crate::shadow::ShadowStatus;
 use crate::versions::{
     Allow, AssertionResult, Draft, IsItMe, IslandSwitch, PolicyChanged, PolicyDiff, PolicyText,
     PolicyVersion, Proposal, Proposed, RollBack, Step, StepBody, TestResult, TupleAnswer,
@@ -163,5 +165,60 @@ impl Client {
     pub fn is_it_me(&self, device: &str) -> Result<IsItMe, ClientError> {
         let path = format!("/v1/devices/{}/denials", percent_encoded(device));
         self.ask(Method::GET, &path, None)
+    }
+
+    /// `GET /v1/devices`: those of the policy in force.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn devices(&self, query: &DeviceQuery) -> Result<Listing<Device>, ClientError> {
+        let mut path = format!("/v1/devices?limit={}", query.limit);
+        let filters = [("segment", &query.segment), ("role", &query.role), ("zone", &query.zone)];
+        for (name, value) in filters {
+            if let Some(value) = value {
+                path.push_str(&format!("&{name}={}", percent_encoded(value)));
+            }
+        }
+        self.ask(Method::GET, &path, None)
+    }
+
+    /// `GET /v1/devices/{device}`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn device(&self, name: &str) -> Result<Device, ClientError> {
+        self.ask(Method::GET, &format!("/v1/devices/{}", percent_encoded(name)), None)
+    }
+
+    /// `POST /v1/devices`: all of the changes as one version, or none.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn change_devices(&self, changes: &DeviceChanges) -> Result<PolicyChanged, ClientError> {
+        self.ask(Method::POST, "/v1/devices", body(changes))
+    }
+
+    /// `PUT /v1/policy/shadow`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn start_shadow(&self, draft: &Draft) -> Result<ShadowStatus, ClientError> {
+        self.ask(Method::PUT, "/v1/policy/shadow", body(draft))
+    }
+
+    /// `GET /v1/policy/shadow`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn shadow(&self, limit: u32) -> Result<ShadowStatus, ClientError> {
+        self.ask(Method::GET, &format!("/v1/policy/shadow?limit={limit}"), None)
+    }
+
+    /// `DELETE /v1/policy/shadow`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn stop_shadow(&self) -> Result<ShadowStatus, ClientError> {
+        self.ask(Method::DELETE, "/v1/policy/shadow", None)
     }
 }

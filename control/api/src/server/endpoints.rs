@@ -11,6 +11,7 @@ use crate::account::{
 };
 use crate::binding::{Binding, BindingRenewal, BindingRenewed};
 use crate::bypass::{BypassBody, BypassChanged};
+use crate::device::{Device, DeviceChanges};
 use crate::event::{EventLine, StreamItem};
 use crate::explanation::Explanation;
 use crate::learning::{
@@ -18,6 +19,7 @@ use crate::learning::{
 };
 use crate::policy::{ModeChange, ModeChanged, Rule};
 use crate::role::Role::{Admin, Approver, Operator, Viewer};
+use crate::shadow::ShadowStatus;
 use crate::status::Status;
 use crate::traffic::{DropCount, Flow};
 use crate::versions::{
@@ -193,6 +195,39 @@ fn of_policy() -> Vec<Endpoint> {
             ("vlan", "untagged, 10 or 10.20; untagged if absent"),
         ])
         .answers_each::<TupleAnswer>(),
+        put(
+            "/v1/policy/shadow",
+            Operator,
+            "Let a draft judge live traffic beside the policy in force; it forwards and drops nothing",
+            policy::start_shadow,
+        )
+        .up_to(POLICY_BODY_BYTES_MAX)
+        .takes::<Draft>()
+        .answers::<ShadowStatus>(),
+        get("/v1/policy/shadow", Viewer, "How the draft does", policy::shadow)
+            .query(&[LIMIT])
+            .answers::<ShadowStatus>(),
+        delete("/v1/policy/shadow", Operator, "End it, with its last figures", policy::stop_shadow)
+            .answers::<ShadowStatus>(),
+        get("/v1/devices", Viewer, "Devices of the policy in force", policy::devices)
+            .query(&[
+                SEGMENT,
+                ("role", "only devices of this role"),
+                ("zone", "only devices of this zone"),
+                LIMIT,
+            ])
+            .lists::<Device>(),
+        post(
+            "/v1/devices",
+            Approver,
+            "Change what is said of devices, their modes among it; all as one version, or nothing",
+            policy::change_devices,
+        )
+        .up_to(POLICY_BODY_BYTES_MAX)
+        .takes::<DeviceChanges>()
+        .answers::<PolicyChanged>(),
+        get("/v1/devices/{device}", Viewer, "A device by name or address", policy::device)
+            .answers::<Device>(),
         get("/v1/devices/{device}/denials", Viewer, "Has Loadlock blocked it", policy::denials)
             .answers::<IsItMe>(),
     ]

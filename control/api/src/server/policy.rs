@@ -9,6 +9,7 @@ use super::guard::Caller;
 use super::query::Parameters;
 use super::refusal::Refusal;
 use super::routes::{Shared, body, call};
+use crate::device::DeviceQuery;
 use crate::error::ErrorCode;
 use crate::versions::{PolicyRequest, Step, TupleQuery};
 
@@ -173,6 +174,50 @@ pub(super) async fn verdict(State(shared): State<Shared>, parameters: Parameters
         vlan: text("vlan"),
     };
     ask(&shared, None, PolicyRequest::Tuple(query)).await
+}
+
+pub(super) async fn start_shadow(
+    State(shared): State<Shared>,
+    caller: Caller,
+    request: Request,
+) -> Answer {
+    let draft = read(request).await?;
+    ask(&shared, Some(caller), PolicyRequest::StartShadow(draft)).await
+}
+
+pub(super) async fn shadow(State(shared): State<Shared>, parameters: Parameters) -> Answer {
+    ask(&shared, None, PolicyRequest::Shadow(parameters.limit()?)).await
+}
+
+pub(super) async fn stop_shadow(State(shared): State<Shared>, caller: Caller) -> Answer {
+    ask(&shared, Some(caller), PolicyRequest::StopShadow).await
+}
+
+pub(super) async fn devices(State(shared): State<Shared>, parameters: Parameters) -> Answer {
+    let text = |name| parameters.text(name).map(str::to_owned);
+    let query = DeviceQuery {
+        segment: text("segment"),
+        role: text("role"),
+        zone: text("zone"),
+        limit: parameters.limit()?,
+    };
+    ask(&shared, None, PolicyRequest::Devices(query)).await
+}
+
+pub(super) async fn device(
+    State(shared): State<Shared>,
+    path: Result<Path<String>, PathRejection>,
+) -> Answer {
+    ask(&shared, None, PolicyRequest::Device(part(path)?)).await
+}
+
+pub(super) async fn change_devices(
+    State(shared): State<Shared>,
+    caller: Caller,
+    request: Request,
+) -> Answer {
+    let body = read(request).await?;
+    ask(&shared, Some(caller), PolicyRequest::ChangeDevices(body)).await
 }
 
 pub(super) async fn denials(

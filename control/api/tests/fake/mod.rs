@@ -565,6 +565,47 @@ fn rule_change(rule: u32) -> RuleChange {
     }
 }
 
+pub fn shadow() -> ShadowStatus {
+    let row = |service: &str, then: &str| ShadowRow {
+        segment: "fab".to_owned(),
+        client: "etch-07 (10.0.1.7)".to_owned(),
+        server: "10.0.2.1".to_owned(),
+        service: service.to_owned(),
+        now: "allow".to_owned(),
+        then: then.to_owned(),
+        conversations: 1_204,
+        last: Time::from_ns(NOW_NS),
+    };
+    let rows = vec![
+        row("tcp/445", "deny: no rule permits this conversation"),
+        row("tcp/5000", "allow: rule 7"),
+    ];
+    ShadowStatus {
+        draft: "version 12".to_owned(),
+        author: "anna".to_owned(),
+        started: Time::from_ns(NOW_NS),
+        would_allow: 1_204,
+        would_deny: 1_204,
+        left_out: 0,
+        rows: Listing::take(rows, 10),
+    }
+}
+
+pub fn device() -> Device {
+    Device {
+        name: "etch-07".to_owned(),
+        addresses: vec!["10.0.1.7".to_owned()],
+        segment: Some("fab".to_owned()),
+        side: Some("a".to_owned()),
+        vlan: None,
+        role: Some("etcher".to_owned()),
+        zone: None,
+        mode: Some(Mode::Quarantine),
+        inventory: [("model".to_owned(), "K\u{1b}[2J".to_owned())].into(),
+        vendor_by_mac: None,
+    }
+}
+
 /// A fixed answer of the right kind.
 fn policy_answer(request: &PolicyRequest) -> PolicyAnswer {
     let none = || Listing::take(Vec::new(), 10);
@@ -618,6 +659,11 @@ fn policy_answer(request: &PolicyRequest) -> PolicyAnswer {
             nearest: vec!["rule 812: differs in service (tcp/5000 there)".to_owned()],
             next_steps: Vec::new(),
         }]),
+        PolicyRequest::StartShadow(_) | PolicyRequest::StopShadow | PolicyRequest::Shadow(_) => {
+            PolicyAnswer::Shadow(shadow())
+        }
+        PolicyRequest::Devices(_) => PolicyAnswer::Devices(Listing::take([device()], 1)),
+        PolicyRequest::Device(_) => PolicyAnswer::Device(device()),
         PolicyRequest::IsItMe(device) => PolicyAnswer::IsItMe(IsItMe {
             device: device.clone(),
             answer: format!("no: Loadlock has blocked nothing of {device}"),

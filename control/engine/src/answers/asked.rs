@@ -6,7 +6,7 @@ use loadlock_learn::{Tuple, flow_key};
 use loadlock_packet::{FlowKey, KeyTail, Kind, Network, SegmentId, Side, VlanStack};
 use loadlock_pipeline::{Basis, Verdict, first_verdict};
 use loadlock_policy::{
-    AddressMatch, Document, Opens, Policy, Prefix, Protocol, Rule, Service, VlanMatch,
+    AddressMatch, Device, Document, Opens, Policy, Prefix, Protocol, Rule, Service, VlanMatch,
 };
 use loadlock_settings::Settings;
 
@@ -166,7 +166,7 @@ fn side_word(side: Side) -> &'static str {
 }
 
 /// A verdict with its rule or reason: `allow (rule 12)`.
-pub(super) fn verdict_words(verdict: Verdict) -> String {
+pub(crate) fn verdict_words(verdict: Verdict) -> String {
     match verdict {
         Verdict::Allow(Basis::Rule(rule)) => format!("allow (rule {rule})"),
         Verdict::Allow(Basis::Learning) => {
@@ -190,6 +190,15 @@ fn host(network: Network) -> AddressMatch {
         Network::Ip(address) => AddressMatch::Ip(Prefix::host(address)),
         Network::Link { mac, .. } => AddressMatch::Mac(mac),
     }
+}
+
+/// The device with this address.
+pub(crate) fn device_at<'d>(
+    document: &'d Document,
+    network: Network,
+    segment: &str,
+) -> Option<&'d Device> {
+    document.device_of(host(network), segment)
 }
 
 /// `etch-07 (10.0.1.7)`, or the address alone.
@@ -309,7 +318,9 @@ pub(super) fn explain(
                 // Nobody says on which side the client is: that on which a rule knows it, if there is one.
                 let best = verdicts.min_by_key(|(_, verdict)| verdict.rule().is_none());
                 if let Some((side, verdict)) = best {
-                    answers.push(answer(state, &asked, side, verdict, state.modes[at]));
+                    let mode = asked.key(side).map(|key| view.mode_of(&key, &[]));
+                    let mode = mode.unwrap_or(state.modes[at]);
+                    answers.push(answer(state, &asked, side, verdict, mode));
                 }
             }
         }
@@ -357,7 +368,12 @@ fn answer(
         (None, None) => verdict_words(verdict),
     };
     let (mut nearest, mut next_steps) = (Vec::new(), Vec::new());
-    if rule.is_none() {
+    if mode == Mode::Quarantine {
+        next_steps.push(
+            "end the quarantine: loadlock device set NAME --mode inherit, or loadlock mode set SEGMENT enforce"
+                .to_owned(),
+        );
+    } else if rule.is_none() {
         nearest = asked.nearest(&state.policy, NEAREST);
         let others = asked.others(&state.policy);
         if others > 0 {

@@ -8,6 +8,7 @@ use loadlock_learn::{Evidence, EvidenceRow};
 use loadlock_packet::{FlowKey, KeyTail, Kind, SegmentId, Side};
 use loadlock_pipeline::{Basis, Verdict, first_verdict};
 use loadlock_policy::Service;
+use loadlock_store::Store;
 
 use super::asked::{CLIENT_PORT, device_words, verdict_words};
 use super::{change_line, store_error};
@@ -26,11 +27,25 @@ struct Seen {
     evidence: Evidence,
 }
 
-/// Evidence as conversations; what no frame can be, or no segment has, is left out.
+/// Hands all kept evidence over as conversations; what no frame can be, or no segment has, is left out. Reads the disk beside the thread
+/// that writes, which goes on.
+fn each_conversation(
+    backend: &CoreBackend,
+    mut each: impl FnMut(Seen),
+) -> Result<(), BackendError> {
+    Store::read_evidence(&backend.settings.control.store, |row| {
+        if let Some(seen) = rows::decode_row(&row).and_then(|row| seen(backend, &row)) {
+            each(seen);
+        }
+    })
+    .map_err(store_error)
+}
+
+/// All of it at once.
 fn conversations(backend: &CoreBackend) -> Result<Vec<Seen>, BackendError> {
-    let stored = backend.store.with(|store| store.load_evidence()).map_err(store_error)?;
-    let (rows, _) = rows::decode(&stored);
-    Ok(rows.iter().filter_map(|row| seen(backend, row)).collect())
+    let mut all = Vec::new();
+    each_conversation(backend, |seen| all.push(seen))?;
+    Ok(all)
 }
 
 fn seen(backend: &CoreBackend, row: &EvidenceRow) -> Option<Seen> {
@@ -101,9 +116,14 @@ pub(super) fn test(
 ) -> Result<TestResult, BackendError> {
     let (judge_now, judge_then) = (Judge::of(backend, now)?, Judge::of(backend, then)?);
     let (view_now, view_then) = (judge_now.view(), judge_then.view());
-    let conversations = conversations(backend)?;
     let mut changes = Vec::new();
-    for seen in &conversations {
+    let (mut judged, mut span) = (0, None::<(u64, u64)>);
+    each_conversation(backend, |seen| {
+        let seen = &seen;
+        judged += 1;
+        let (first, last) = (seen.evidence.first_seen_ns, seen.evidence.last_seen_ns);
+        let known = span.get_or_insert((first, last));
+        *known = (known.0.min(first), known.1.max(last));
         let (before, after) = (verdict(&view_now, seen), verdict(&view_then, seen));
         // In a segment that learns all is forwarded; what a rule permitted and none does any more counts all the same.
         let differs =
@@ -111,7 +131,7 @@ pub(super) fn test(
         if differs {
             changes.push((after.rule().is_some(), line(backend, then, seen, before, after)));
         }
-    }
+    })?;
     // What would be lost first, then what is used most.
     changes.sort_by_key(|(is_permitted, line)| {
         (
@@ -122,13 +142,8 @@ pub(super) fn test(
             line.service.clone(),
         )
     });
-    let times =
-        |time: fn(&Evidence) -> u64| conversations.iter().map(move |seen| time(&seen.evidence));
-    let span = times(|evidence| evidence.first_seen_ns)
-        .min()
-        .zip(times(|evidence| evidence.last_seen_ns).max());
     Ok(TestResult {
-        judged: conversations.len() as u64,
+        judged,
         span: span.map(|(first, last)| (Time::from_ns(first), Time::from_ns(last))),
         changes: Listing::take(changes.into_iter().map(|(_, line)| line), limit),
     })

@@ -11,7 +11,7 @@ use loadlock_packet::{KeyTail, Kind, MacAddress, Network, SegmentId, Side, VlanS
 
 use super::*;
 
-const CONFIGURATION: &str = r#"
+pub(super) const CONFIGURATION: &str = r#"
 [dataplane]
 main_core = 0
 worker_cores = [1]
@@ -190,4 +190,29 @@ fn what_is_new_in_a_window_is_no_evidence() {
     let other = WindowBody { segment: "bay".to_owned(), ..body };
     let unknown = core.learning(LearningRequest::OpenWindow(other), "ada");
     assert!(matches!(unknown, Err(BackendError::UnknownSegment { .. })));
+}
+
+#[test]
+fn a_draft_is_judged_beside_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut core = core(folder.path());
+    assert!(core.shadow_status(10).is_err(), "none runs");
+    let document = "format = 1\n[[device]]\nname = \"etch-09\"\naddress = \"10.0.1.9\"\nmode = \"quarantine\"\n[[permit]]\nfrom = \"10.0.1.0/24\"\nto = \"10.0.2.1\"\nservice = \"tcp/5000\"\nsegment = \"fab\"\nreason = \"r\"\nowner = \"o\"\n";
+    let document = loadlock_policy::Document::parse(document, "site.toml").unwrap();
+    let policy = document.expand(&core.state.policy, now_ns()).unwrap();
+    let draft =
+        State { policy: Arc::new(policy), document: Arc::new(document), ..core.state.clone() };
+    let shadow = Shadow::new(&draft, &core.settings, "site.toml".to_owned(), "ada".to_owned(), 7);
+    core.start_shadow(Box::new(shadow.unwrap()));
+    for (tool, port) in [(7, 5_000), (7, 5_000), (7, 445), (9, 5_000)] {
+        converse(&mut core, tool, port, NS_PER_DAY);
+    }
+    let status = core.shadow_status(10).unwrap();
+    assert_eq!((status.would_allow, status.would_deny, status.rows.total), (2, 2, 3));
+    let first = &status.rows.items[0];
+    assert!(first.now == "allow" && first.then.starts_with("deny"), "{first:?}");
+    assert!(status.rows.items[2].then.contains("rule 1"), "{:?}", status.rows.items);
+    assert!(core.state.policy.rules().is_empty(), "nothing was changed");
+    assert_eq!(core.stop_shadow().unwrap().would_deny, 2);
+    assert!(core.stop_shadow().is_err());
 }

@@ -202,7 +202,6 @@ impl Document {
     }
 
     fn cuts(&self) -> Vec<Cut<'_>> {
-        let any = || Ends::new([AddressMatch::Any].into_iter());
         let mut cuts = Vec::new();
         for Refusal { held, from, to, services, segment, reason, owner } in &self.refusals {
             let word = if *held { "held" } else { "denied" };
@@ -214,20 +213,6 @@ impl Document {
                 reason: format!("{word}: {reason}").into(),
                 owner: owner.clone(),
             });
-        }
-        for device in self.devices.iter().filter(|device| device.quarantined) {
-            let own = Ends::new(device.addresses.iter().copied());
-            let reason: Arc<str> = format!("quarantine of {}", device.name).into();
-            for (from, to) in [(own.clone(), any()), (any(), own)] {
-                cuts.push(Cut {
-                    from,
-                    to,
-                    services: &[],
-                    segment: device.segment.as_deref(),
-                    reason: reason.clone(),
-                    owner: "quarantine".into(),
-                });
-            }
         }
         cuts
     }

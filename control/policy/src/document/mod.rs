@@ -7,6 +7,7 @@
 //! A document says what people decide. What was learned stays unless the document lists all rules itself (`learned = "listed"`), or
 //! refuses it. Text and comments stay as they were written; what follows from them is computed for a moment in time.
 
+mod device;
 mod expand;
 mod resolve;
 mod sections;
@@ -14,7 +15,8 @@ mod sections;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use loadlock_packet::Side;
+use loadlock_exchange::{DeviceAddress, Mode};
+use loadlock_packet::{Side, VlanStack};
 
 use crate::address::AddressMatch;
 use crate::binding::Binding;
@@ -27,6 +29,7 @@ use crate::service::{Protocol, Service};
 use crate::validate;
 use crate::vlan::VlanMatch;
 
+pub use device::{DEVICE_KEYS, DeviceEdit, INVENTORY_KEYS, check_device};
 pub(crate) use expand::contains;
 
 /// A valid policy document.
@@ -63,8 +66,23 @@ pub struct Device {
     pub role: Option<Arc<str>>,
     /// Where it belongs.
     pub zone: Option<Arc<str>>,
-    /// Nothing may be talked to or from it.
-    pub quarantined: bool,
+    /// Its own mode; `None`: that of its segment.
+    pub mode: Option<Mode>,
+    /// What is known of it besides, by [`INVENTORY_KEYS`].
+    pub inventory: BTreeMap<&'static str, Arc<str>>,
+}
+
+/// The mode of one of a device's addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressMode {
+    /// Segment; `None`: every one.
+    pub segment: Option<Arc<str>>,
+    /// Only in this VLAN; `None`: in any.
+    pub vlans: Option<VlanStack>,
+    /// The address.
+    pub address: DeviceAddress,
+    /// Its mode.
+    pub mode: Mode,
 }
 
 /// A part of the site.
@@ -232,6 +250,41 @@ impl Document {
             device.segment.as_deref().is_none_or(|own| own == segment)
                 && device.addresses.contains(&address)
         })
+    }
+
+    /// The modes of single devices, one for each of their addresses; in a fixed order.
+    #[must_use]
+    pub fn device_modes(&self) -> Vec<AddressMode> {
+        let own = self.devices.iter().filter_map(|device| Some((device, device.mode?)));
+        let modes = own.flat_map(|(device, mode)| {
+            device.addresses.iter().filter_map(move |address| {
+                let address = match *address {
+                    AddressMatch::Ip(prefix) => DeviceAddress::Ip(prefix.address()),
+                    AddressMatch::Mac(mac) => DeviceAddress::Mac(mac),
+                    AddressMatch::Any => return None,
+                };
+                let vlans = match device.vlan {
+                    Some(VlanMatch::Exactly(vlans)) => Some(vlans),
+                    Some(VlanMatch::Any) | None => None,
+                };
+                Some(AddressMode { segment: device.segment.clone(), vlans, address, mode })
+            })
+        });
+        modes.collect()
+    }
+
+    /// The mode that both ends of a rule learn by, or one if the other has none of its own.
+    #[must_use]
+    pub fn mode_of(&self, rule: &Rule) -> Option<Mode> {
+        let parts = rule.parts();
+        let ends = [parts.client, parts.server].into_iter();
+        ends.filter_map(|end| self.device_of(end, &parts.segment)?.mode).max()
+    }
+
+    /// Is a device learning, whatever its segment does?
+    #[must_use]
+    pub fn has_learning_device(&self) -> bool {
+        self.devices.iter().any(|device| device.mode == Some(Mode::Learn))
     }
 
     /// Devices by role.

@@ -1,11 +1,13 @@
 //! From rows to a document: names are looked up, values read, and what doesn't fit is reported.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use loadlock_exchange::Mode;
 use loadlock_packet::Side;
 use toml::de::DeTable;
 
+use super::device::{self, DEVICE_KEYS, INVENTORY_KEYS};
 use super::sections::{self, Kind, Row, Section};
 use super::{Assertion, Device, Document, End, Island, Party, Permit, Refusal, Zone};
 use crate::address::AddressMatch;
@@ -25,13 +27,23 @@ const OWNER: (&str, &str) = ("owner", "who answers for it");
 
 static DEVICE: Section = Section {
     name: "device",
-    keys: &["name", "address", "segment", "side", "vlan", "role", "zone", "mode"],
+    keys: &DEVICE_KEYS,
     kinds: &[
         Kind::Text,
         Kind::Texts,
         Kind::Text,
         Kind::Text,
         Kind::Vlan,
+        Kind::Text,
+        Kind::Text,
+        Kind::Text,
+        Kind::Text,
+        Kind::Text,
+        Kind::Text,
+        Kind::Text,
+        Kind::Text,
+        Kind::Text,
+        Kind::Text,
         Kind::Text,
         Kind::Text,
         Kind::Text,
@@ -263,19 +275,11 @@ fn device(row: &Row, zones: &[Zone], findings: &mut TextFindings<'_>) -> Device 
     {
         unknown(row, "zone", "zone", found, zones.iter().map(|zone| &*zone.name), findings);
     }
-    let quarantined = match row.text("mode") {
-        None => false,
-        Some("quarantine") => true,
-        Some(found) => {
-            row.refuse(
-                findings,
-                "mode",
-                found,
-                "\"quarantine\"; learn, monitor and enforce are modes of whole segments (`loadlock mode set`)",
-            );
-            false
-        }
-    };
+    let mode = row.text("mode").and_then(Mode::from_name);
+    if let (Some(found), None) = (row.text("mode"), mode) {
+        let allowed = "\"learn\", \"monitor\", \"enforce\" or \"quarantine\"";
+        row.refuse(findings, "mode", found, allowed);
+    }
     Device {
         name: row.text("name").unwrap_or_default().into(),
         segment: segment(row, findings),
@@ -284,8 +288,21 @@ fn device(row: &Row, zones: &[Zone], findings: &mut TextFindings<'_>) -> Device 
         vlan: vlan(row, findings),
         role: shared(row.text("role")),
         zone: shared(row.text("zone")),
-        quarantined,
+        mode,
+        inventory: inventory(row, findings),
     }
+}
+
+fn inventory(row: &Row, findings: &mut TextFindings<'_>) -> BTreeMap<&'static str, Arc<str>> {
+    let mut inventory = BTreeMap::new();
+    for key in INVENTORY_KEYS {
+        let Some(value) = row.text(key) else { continue };
+        match device::check_inventory(key, value) {
+            Ok(()) => drop(inventory.insert(key, value.into())),
+            Err(allowed) => row.refuse(findings, key, value, allowed),
+        }
+    }
+    inventory
 }
 
 fn segment(row: &Row, findings: &mut TextFindings<'_>) -> Option<Arc<str>> {
@@ -497,12 +514,10 @@ fn island(
         unknown(row, "zone", "zone", name, zones.iter().map(|zone| &*zone.name), findings);
         return None;
     }
-    // Up to the next header at the start of a line; this section's own values hold no line breaks.
-    let after = text[row.header..].find("\n[").map_or(text.len(), |at| row.header + at + 1);
     Some(Island {
         zone: name.into(),
         reason: checked_text(row, "reason", findings),
         owner: checked_text(row, "owner", findings),
-        span: (row.header, after),
+        span: row.span(text),
     })
 }

@@ -100,6 +100,12 @@ impl Row {
         }
     }
 
+    /// Bytes of the text that are this section, up to the next header at the start of a line: its own values hold no line breaks.
+    pub fn span(&self, text: &str) -> (usize, usize) {
+        let after = text[self.header..].find("\n[");
+        (self.header, after.map_or(text.len(), |at| self.header + at + 1))
+    }
+
     /// Line of a key, or of the header if the key isn't there.
     pub fn line_of(&self, key: &str) -> usize {
         self.value(key).map_or(self.line, |(_, line)| *line)

@@ -1,0 +1,159 @@
+//! How long answers take at a size that no site has: a measurement, without a dataplane.
+
+use std::sync::atomic::AtomicBool;
+
+use loadlock_api::{
+    Backend, Draft, PolicyAnswer, PolicyRequest, Proposal, Step, StepBody, TupleQuery,
+};
+use loadlock_exchange::{EventFlags, RuleId};
+use loadlock_learn::{NS_PER_DAY, flow_key};
+use loadlock_packet::{KeyTail, Kind, MacAddress, Network, SegmentId, Side, VlanStack};
+
+use super::*;
+
+/// Conversations of each kind.
+const CONVERSATIONS: u64 = 10;
+/// Rules of the policy that is applied.
+const APPLIED: u32 = 100_000;
+
+fn from_environment(name: &str, default: u32) -> u32 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn client(number: u32) -> std::net::Ipv4Addr {
+    let [_, a, b, c] = number.to_be_bytes();
+    [10, a, b, c].into()
+}
+
+fn conversation(number: u32, time_ns: u64, kind: EventKind) -> Event {
+    let tail =
+        KeyTail::new(SegmentId::new(0).unwrap(), VlanStack::UNTAGGED, Kind::Tcp).of_client(Side::A);
+    let server = Network::Ip([10, 200, 0, (number % 250) as u8].into());
+    let denied = matches!(kind, EventKind::Denied(_));
+    let station = MacAddress([2, 0, 0, 0, 0, 1]);
+    Event {
+        kind,
+        time_ns,
+        key: flow_key(tail, [Network::Ip(client(number).into()), server], [40_000, 5_000]).unwrap(),
+        initiator: Side::A,
+        flags: EventFlags {
+            forwarded: !denied,
+            learning: !denied,
+            handshake: !denied,
+            ..EventFlags::default()
+        },
+        rule: None::<RuleId>,
+        packets: [7, 5],
+        bytes: [700, 500],
+        macs: [station; 2],
+        claimed: None,
+    }
+}
+
+/// A line of `/proc/self/status`, in MiB.
+fn memory_mib(line: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|found| found.starts_with(line)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1_024
+}
+
+fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let begun = Instant::now();
+    let result = work();
+    println!("{what:<58} {:>9.3} s", begun.elapsed().as_secs_f64());
+    result
+}
+
+#[test]
+#[ignore = "a measurement, in release: scripts/perf/policy runs it"]
+fn answers_over_many_rules_and_records() {
+    let kinds = from_environment("LOADLOCK_KINDS", 1_000_000);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("loadlock.toml");
+    let configuration = super::tests::CONFIGURATION
+        .replace("\"evidence\"", "\"record-all\"")
+        .replace("[exchange]", "[exchange]\nrule_capacity = 1048576");
+    std::fs::write(&file, configuration).unwrap();
+    let open = || {
+        let settings = Settings::load(&file).unwrap_or_else(|errors| panic!("{errors}"));
+        let storage = Storage::open(&settings.control.store).unwrap();
+        let (events, _) = broadcast::channel(16);
+        let access = crate::access::Access::open(storage.handle(), now_ns).unwrap();
+        let (backend, commands) =
+            crate::backend::channel(events.clone(), storage.handle(), settings.clone(), access);
+        (Core::new(settings, storage, events).unwrap(), backend, commands)
+    };
+    let (mut core, ..) = open();
+    timed("learn from the flow records", || {
+        for round in 0..CONVERSATIONS {
+            for number in 1..=kinds {
+                let time_ns = round * NS_PER_DAY + u64::from(number);
+                core.observe(&conversation(number, time_ns, EventKind::Started));
+                core.observe(&conversation(number, time_ns + 1, EventKind::Ended));
+            }
+        }
+    });
+    core.events_unsaved = 1;
+    timed("put them and the rules on disk", || core.finish());
+    println!(
+        "rules {}, flow records {}",
+        core.state.policy.rules().len(),
+        u64::from(kinds) * CONVERSATIONS
+    );
+    drop(core);
+    let (mut core, backend, commands) = timed("start again", open);
+    println!("{:<58} {:>9} MiB", "memory after the start", memory_mib("VmRSS"));
+    for number in 1..=1_000 {
+        let reason = loadlock_exchange::DropReason::NoRule;
+        core.observe(&conversation(kinds + number, 9, EventKind::Denied(reason)));
+    }
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| core.run(&commands, &stop));
+        let ask = |request| backend.policy(request, "ada").unwrap();
+        let tuple = |service: &str| TupleQuery {
+            client: client(7).to_string(),
+            server: "10.200.0.7".to_owned(),
+            service: service.to_owned(),
+            segment: None,
+            vlan: None,
+        };
+        timed("explain tuple, permitted", || ask(PolicyRequest::Tuple(tuple("tcp/5000"))));
+        timed("explain tuple, denied: the nearest of all rules", || {
+            ask(PolicyRequest::Tuple(tuple("tcp/445")))
+        });
+        let denied = client(kinds + 7).to_string();
+        timed("isitme, blocked", || ask(PolicyRequest::IsItMe(denied)));
+        let tested = timed("policy test over all flow records", || {
+            ask(PolicyRequest::Test(Draft::default(), 10))
+        });
+        let PolicyAnswer::Test(tested) = tested else { panic!("another answer") };
+        println!("kinds judged {}", tested.judged);
+        let rule = |number: u32| {
+            let service = 5_000 + number / 50_000;
+            format!(
+                "\n[[rule]]\nid = {number}\nsegment = \"fab\"\nvlan = \"untagged\"\nclient = \"{}\"\nclient_side = \"a\"\n\
+                 server = \"10.200.0.1\"\nservice = \"tcp/{service}\"\nopens = \"client\"\nmidstream = false\nreason = \"r\"\nowner = \"o\"\n",
+                client(number).to_string()
+            )
+        };
+        let text: String = (1..=APPLIED).map(rule).collect();
+        let proposal = Proposal {
+            text: format!("format = 1\nlearned = \"listed\"\n{text}"),
+            place: "speed".to_owned(),
+            reason: "speed".to_owned(),
+            ticket: String::new(),
+        };
+        let proposed =
+            timed("propose 100,000 rules instead", || ask(PolicyRequest::Propose(proposal)));
+        let PolicyAnswer::Proposed(proposed) = proposed else { panic!("another answer") };
+        let number = proposed.version.number;
+        let step = |step| PolicyRequest::Step { number, step, body: StepBody::default() };
+        ask(step(Step::Approve));
+        timed("apply 100,000 rules", || ask(step(Step::Apply)));
+        println!("{:<58} {:>9} MiB", "memory at the end", memory_mib("VmRSS"));
+        println!("{:<58} {:>9} MiB", "most memory at any time", memory_mib("VmHWM"));
+        stop.store(true, Ordering::Relaxed);
+        running.join().unwrap();
+    });
+}
