@@ -35,10 +35,12 @@ mod listing;
 mod policy;
 mod role;
 mod server;
+mod sink;
 mod status;
 mod text;
 mod time;
 mod traffic;
+mod user;
 mod versions;
 
 pub use account::{
@@ -66,6 +68,7 @@ pub use server::{
     BODY_BYTES_MAX, CONNECTIONS_MAX, HISTORY_EVENTS, STREAMS_MAX, ServeError, ServeOptions,
     TlsError, TlsOptions, openapi, serve,
 };
+pub use sink::SinkStatus;
 pub use status::{
     ControlState, ControlStatus, DataplaneState, DataplaneStatus, Handling, MemoryStatus,
     PortStatus, SegmentStatus, Status, WorkerStatus,
@@ -73,6 +76,7 @@ pub use status::{
 pub use text::{printable, thousands, to_json};
 pub use time::Time;
 pub use traffic::{DropCount, Flow, FlowState, Side, Verdict};
+pub use user::local_user;
 pub use versions::{
     ALLOW_FOR_S_MAX, Allow, AssertionResult, AuditLine, CONFIRM_WITHIN_S_MAX, Denial, Draft,
     IsItMe, IslandSwitch, POLICY_BYTES_MAX, PolicyAnswer, PolicyChanged, PolicyDiff, PolicyRequest,

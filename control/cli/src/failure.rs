@@ -55,6 +55,8 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
+    /// The store, worked on without control.
+    Store(loadlock_store::StoreError),
     /// Standard output can't be written.
     Output(io::Error),
 }
@@ -78,6 +80,7 @@ impl Failure {
             Self::Settings(_) | Self::Machine(_) | Self::Policy(_) => exit::CONFIGURATION,
             Self::Evaluate(error) => evaluate_code(error),
             Self::Replay(error) => replay_code(error),
+            Self::Store(_) => exit::STORE,
             Self::Engine(EngineError::Store(_) | EngineError::StoredPolicy { .. }) => exit::STORE,
             Self::Engine(_) | Self::Supervise(_) | Self::Signals(_) | Self::OwnPath(_) => {
                 exit::PROCESS
@@ -113,6 +116,7 @@ impl fmt::Display for Failure {
             Self::Generate(error) => with_causes(error, f),
             Self::Evaluate(error) => with_causes(error, f),
             Self::Replay(error) => with_causes(error, f),
+            Self::Store(error) => error.fmt(f),
             Self::Engine(error) => error.fmt(f),
             Self::Supervise(error) => error.fmt(f),
             Self::Signals(error) => {

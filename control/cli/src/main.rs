@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod allow;
+mod backup;
 mod bindings;
 mod bypass;
 mod check;
@@ -123,6 +124,10 @@ enum Verb {
     Replay(replay::Arguments),
     /// Start both processes and keep them running
     Run(run::Arguments),
+    /// Write the whole store to one file, checked, while control runs
+    Backup(backup::Backup),
+    /// Put a backup in the store's place; control must be stopped
+    Restore(backup::Restore),
     /// The daemon that learns, keeps versions and publishes
     Control(control::Arguments),
     /// Print what a shell needs to complete verbs and options
@@ -163,6 +168,8 @@ impl Verb {
             Self::Evaluate(arguments) => arguments.run(),
             Self::Replay(arguments) => arguments.run(),
             Self::Run(arguments) => arguments.run(),
+            Self::Backup(arguments) => arguments.run(),
+            Self::Restore(arguments) => arguments.run(),
             Self::Control(arguments) => arguments.run(),
             Self::Completions(arguments) => arguments.run(),
             Self::Man(arguments) => arguments.run(),
