@@ -34,6 +34,9 @@ impl Status {
             }
             worker.losses(&mut alarms);
         }
+        for sink in &self.outward {
+            sink.alarms(&mut alarms);
+        }
         if let Some(error) = &self.control.last_error {
             alarms.push(format!("control: {error}"));
         }
@@ -207,6 +210,7 @@ mod tests {
     use super::*;
     use crate::bypass::Bypass;
     use crate::policy::Mode;
+    use crate::sink::SinkStatus;
     use crate::status::{ControlStatus, DataplaneStatus, MemoryStatus};
     use crate::time::Time;
 
@@ -262,6 +266,7 @@ mod tests {
                 ring_capacity: 100,
                 ..WorkerStatus::default()
             }],
+            outward: vec![SinkStatus { name: "syslog-1".to_owned(), ..SinkStatus::default() }],
             alarms: Vec::new(),
         }
     }
@@ -306,6 +311,8 @@ mod tests {
             (|s| s.workers[0].flows_refused = 10, "10 packets were judged without"),
             (|s| s.workers[0].flows_narrow = 90, "flows.narrow_capacity"),
             (|s| s.workers[0].flows_wide = 100, "flows.wide_capacity"),
+            (|s| s.outward[0].lost = 1_200, "1,200 events lost"),
+            (|s| s.outward[0].error = Some("refused".to_owned()), "syslog-1 to : refused; 0 wait"),
             (|s| s.workers[0].ring_used = 95, "exchange.event_ring_events"),
         ];
         for (trouble, word) in troubles {

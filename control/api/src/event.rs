@@ -80,6 +80,9 @@ pub struct EventLine {
     pub reason: Option<String>,
     /// Rule that permits the conversation.
     pub rule: Option<u32>,
+    /// When the conversation was first seen; null for a denial, and where it isn't known.
+    #[serde(default)]
+    pub started: Option<Time>,
     /// The conversation was met running.
     pub midstream: bool,
     /// Packets from the client; for a denial those since the last report of the same conversation.

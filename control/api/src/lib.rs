@@ -37,10 +37,12 @@ mod policy;
 mod role;
 mod server;
 mod shadow;
+mod sink;
 mod status;
 mod text;
 mod time;
 mod traffic;
+mod user;
 mod versions;
 
 pub use account::{
@@ -70,6 +72,7 @@ pub use server::{
     TlsError, TlsOptions, openapi, serve,
 };
 pub use shadow::{ShadowRow, ShadowStatus};
+pub use sink::SinkStatus;
 pub use status::{
     ControlState, ControlStatus, DataplaneState, DataplaneStatus, Handling, MemoryStatus,
     PortStatus, SegmentStatus, Status, WorkerStatus,
@@ -77,6 +80,7 @@ pub use status::{
 pub use text::{printable, thousands, to_json};
 pub use time::Time;
 pub use traffic::{DropCount, Flow, FlowState, Side, Verdict};
+pub use user::local_user;
 pub use versions::{
     ALLOW_FOR_S_MAX, Allow, AssertionResult, AuditLine, CONFIRM_WITHIN_S_MAX, Denial, Draft,
     IsItMe, IslandSwitch, POLICY_BYTES_MAX, PolicyAnswer, PolicyChanged, PolicyDiff, PolicyRequest,

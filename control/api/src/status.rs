@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::bypass::Bypass;
 use crate::policy::Mode;
+use crate::sink::SinkStatus;
 use crate::time::Time;
 
 /// Everything that answers "is all well?".
@@ -26,6 +27,9 @@ pub struct Status {
     pub segments: Vec<SegmentStatus>,
     /// Every worker, by index; none while no dataplane is attached.
     pub workers: Vec<WorkerStatus>,
+    /// Where figures and events go besides the API; none unless configured.
+    #[serde(default)]
+    pub outward: Vec<SinkStatus>,
     /// What needs somebody's attention, one sentence each; empty if all is well. See [`Status::find_alarms`].
     pub alarms: Vec<String>,
 }

@@ -42,8 +42,6 @@ pub enum Failure {
     OwnPath(io::Error),
     /// A policy document has mistakes.
     Policy(loadlock_policy::PolicyErrors),
-    /// The store can't be copied or replaced.
-    Store(loadlock_store::StoreError),
     /// A list of devices has mistakes.
     Devices(DeviceMistakes),
     /// A file that the verb was given can't be read.
@@ -60,6 +58,8 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
+    /// The store, worked on without control.
+    Store(loadlock_store::StoreError),
     /// Standard output can't be written.
     Output(io::Error),
 }

@@ -118,10 +118,6 @@ enum Verb {
     Password(login::PasswordArguments),
     /// The API as an OpenAPI document
     Openapi(openapi::Arguments),
-    /// Copy the store to a file, while control runs or not
-    Backup(backup::BackUp),
-    /// Put a backup in the place of the store; control must be stopped
-    Restore(backup::Restore),
     /// Collect what support needs to see into one file, without secrets
     SupportBundle(bundle::Arguments),
     /// Check a configuration file, and whether it fits this machine
@@ -134,6 +130,10 @@ enum Verb {
     Replay(replay::Arguments),
     /// Start both processes and keep them running
     Run(run::Arguments),
+    /// Write the whole store to one file, checked, while control runs
+    Backup(backup::Backup),
+    /// Put a backup in the store's place; control must be stopped
+    Restore(backup::Restore),
     /// The daemon that learns, keeps versions and publishes
     Control(control::Arguments),
     /// Print what a shell needs to complete verbs and options
@@ -170,14 +170,14 @@ impl Verb {
             Self::Logout(arguments) => arguments.run(),
             Self::Password(arguments) => arguments.run(),
             Self::Openapi(arguments) => arguments.run(),
-            Self::Backup(arguments) => arguments.run(),
-            Self::Restore(arguments) => arguments.run(),
             Self::SupportBundle(arguments) => arguments.run(),
             Self::Check(arguments) => arguments.run(),
             Self::Generate(arguments) => arguments.run(),
             Self::Evaluate(arguments) => arguments.run(),
             Self::Replay(arguments) => arguments.run(),
             Self::Run(arguments) => arguments.run(),
+            Self::Backup(arguments) => arguments.run(),
+            Self::Restore(arguments) => arguments.run(),
             Self::Control(arguments) => arguments.run(),
             Self::Completions(arguments) => arguments.run(),
             Self::Man(arguments) => arguments.run(),

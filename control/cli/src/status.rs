@@ -2,8 +2,8 @@
 
 use clap::Args;
 use loadlock_api::{
-    Handling, MemoryStatus, Mode, PortStatus, SegmentStatus, Side, Status, WorkerStatus, printable,
-    thousands,
+    Handling, MemoryStatus, Mode, PortStatus, SegmentStatus, Side, SinkStatus, Status,
+    WorkerStatus, printable, thousands,
 };
 
 use crate::exit;
@@ -78,6 +78,7 @@ fn summary(status: &Status, zone: &LocalTime) -> String {
         }
     }
     figures.extend(load(&status.workers));
+    figures.extend(outward_line(&status.outward));
     let mut text = verdict(status, zone);
     let mut left = LINES_MAX - 1 - figures.len();
     let mut told = 0;
@@ -140,7 +141,22 @@ fn load(workers: &[WorkerStatus]) -> Option<String> {
     })
 }
 
-/// Everything: every alarm, segment, port and worker.
+/// All sinks in one line; none without sinks.
+fn outward_line(sinks: &[SinkStatus]) -> Option<String> {
+    let sum = |figure: fn(&SinkStatus) -> u64| thousands(sinks.iter().map(figure).sum());
+    let connected = sinks.iter().filter(|sink| sink.connected_since.is_some()).count();
+    (!sinks.is_empty()).then(|| {
+        format!(
+            "outward    {connected} of {} connected; {} sent, {} lost, {} waiting",
+            counted(sinks.len() as u64, "sink", "sinks"),
+            sum(|sink| sink.sent),
+            sum(|sink| sink.lost),
+            sum(|sink| sink.waiting)
+        )
+    })
+}
+
+/// Everything: every alarm, segment, port, worker and sink.
 fn detail(status: &Status, zone: &LocalTime) -> String {
     let mut text = verdict(status, zone);
     for alarm in &status.alarms {
@@ -152,6 +168,10 @@ fn detail(status: &Status, zone: &LocalTime) -> String {
     if !status.workers.is_empty() {
         text.push('\n');
         text.push_str(&workers(&status.workers));
+    }
+    if !status.outward.is_empty() {
+        text.push('\n');
+        text.push_str(&outward(&status.outward, zone));
     }
     text
 }
@@ -274,6 +294,29 @@ fn workers(workers: &[WorkerStatus]) -> String {
             latency(worker.latency_p99_ns),
             latency(worker.latency_p99_9_ns),
             latency(worker.latency_max_ns),
+        ]);
+    }
+    table.to_string()
+}
+
+fn outward(sinks: &[SinkStatus], zone: &LocalTime) -> String {
+    let mut table = Table::new(&[
+        ("OUTWARD", Align::Left),
+        ("CONNECTED SINCE", Align::Left),
+        ("SENT", Align::Right),
+        ("LOST", Align::Right),
+        ("WAITING", Align::Right),
+        ("TARGET", Align::Left),
+    ]);
+    for sink in sinks {
+        let since = sink.connected_since.map(|time| zone.seconds(time));
+        table.row([
+            sink.name.clone(),
+            since.unwrap_or_else(|| "not connected".to_owned()),
+            thousands(sink.sent),
+            thousands(sink.lost),
+            thousands(sink.waiting),
+            sink.target.clone(),
         ]);
     }
     table.to_string()

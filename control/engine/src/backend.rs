@@ -10,6 +10,7 @@ use loadlock_api::{
     Flow, FlowQuery, Identity, IsItMe, LearningAnswer, LearningRequest, Listing, Mode, ModeChanged,
     PolicyAnswer, PolicyChanged, PolicyRequest, Rule, RuleQuery, ShadowStatus, Status,
 };
+use loadlock_outward::{Figures, Source};
 use loadlock_policy::AddressMatch;
 use loadlock_settings::Settings;
 use tokio::sync::broadcast;
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     StartShadow(Box<Shadow>, u32, Reply<ShadowStatus>),
     StopShadow(Reply<ShadowStatus>),
     Shadow(u32, Reply<ShadowStatus>),
+    /// What goes to Prometheus.
+    Figures(Reply<Figures>),
     /// What is in force, to work with it on another thread.
     Snapshot(Reply<State>),
     /// Something that changes what is in force.
@@ -188,5 +191,15 @@ impl Backend for CoreBackend {
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>> {
         self.events.subscribe()
+    }
+}
+
+impl Source for CoreBackend {
+    fn figures(&self) -> Option<Figures> {
+        self.ask(Command::Figures).ok()
+    }
+
+    fn alarms(&self) -> Option<Vec<String>> {
+        self.ask(Command::Status).ok().map(|status| status.alarms)
     }
 }

@@ -15,6 +15,7 @@ use loadlock_learn::{
     AdmissionSettings, Decisions, Drift, EvidenceChanges, LearnLimits, Learner, StationRow,
     Stations, Volume,
 };
+use loadlock_outward::Boards;
 use loadlock_policy::Rule;
 use loadlock_settings::Settings;
 use loadlock_store::{Cursor, Store};
@@ -51,6 +52,8 @@ pub(crate) struct Core {
     pub last_error: Option<String>,
     pub storage: Storage,
     events: broadcast::Sender<Arc<EventLine>>,
+    /// What becomes of figures and events outside.
+    pub(crate) outward: Boards,
     /// The revision of learner and stations that is in `state`.
     pub(crate) learned_revision: u64,
     version_due: Instant,
@@ -107,6 +110,7 @@ impl Core {
         settings: Settings,
         mut storage: Storage,
         events: broadcast::Sender<Arc<EventLine>>,
+        outward: Boards,
     ) -> Result<Self, EngineError> {
         let names: Vec<String> =
             settings.segments.iter().map(|segment| segment.name.to_string()).collect();
@@ -173,6 +177,7 @@ impl Core {
             last_error,
             storage,
             events,
+            outward,
             version_due: now,
             publish_due: None,
             attach_due: now,
@@ -301,7 +306,7 @@ impl Core {
 
     fn observe(&mut self, event: &Event) {
         self.events_received += 1;
-        let whole = self.live.observe(event);
+        let (whole, started_ns) = self.live.observe(event);
         self.denials.observe(event);
         if let Some(shadow) = &mut self.shadow {
             shadow.observe(event);
@@ -320,7 +325,7 @@ impl Core {
         }
         self.violations.observe(&self.settings, event);
         if !event.flags.repeated
-            && let Some(line) = event_line(&self.settings, &self.state.policy, &whole)
+            && let Some(line) = event_line(&self.settings, &self.state.policy, &whole, started_ns)
         {
             // It fails when nobody listens, which is in order.
             let _ = self.events.send(Arc::new(line));
@@ -529,6 +534,7 @@ impl Core {
         // A reply nobody waits for any more is thrown away.
         match command {
             Command::Status(reply) => drop(reply.send(Ok(self.status()))),
+            Command::Figures(reply) => drop(reply.send(Ok(self.figures()))),
             Command::Drops(reply) => drop(reply.send(Ok(self.drops()))),
             Command::SetMode { segment, mode, author, reply } => {
                 let result = self.set_mode(&segment, mode.into(), &author);

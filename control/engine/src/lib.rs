@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  exchange ── events ──► core thread (pinned) ── evidence, versions ──► store thread ──► SQLite
-//!      ▲                    │  ▲        │
+//!      ▲                    │  ▲        │                    ┌──► sinks (loadlock-outward)
 //!      └──── policies ──────┘  │        └── events ──► broadcast ──┐
 //!                      commands │                                   ▼
 //!                           Backend ◄──────────────────── API thread (tokio, Unix socket)
@@ -44,6 +44,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use loadlock_api::{Role, ServeOptions, TlsOptions};
+use loadlock_outward::Sinks;
 use loadlock_settings::Settings;
 use tokio::sync::broadcast;
 
@@ -62,7 +63,11 @@ pub fn run(settings: &Settings, stop: &Arc<AtomicBool>) -> Result<(), EngineErro
     let access = access::Access::open(storage.handle(), core::now_ns)?;
     let (backend, commands) =
         backend::channel(events.clone(), storage.handle(), settings.clone(), access);
-    let core = core::Core::new(settings.clone(), storage, events)?;
+    let mut sinks = Sinks::new(&settings.outward);
+    let outgoing = events.subscribe();
+    let core = core::Core::new(settings.clone(), storage, events, sinks.boards())?;
+    let backend = Arc::new(backend);
+    sinks.start(backend.clone(), outgoing).map_err(EngineError::Thread)?;
     let stop_core = stop.clone();
     let core_id = usize::from(settings.control.core.0);
     let thread = std::thread::Builder::new()
@@ -75,6 +80,8 @@ pub fn run(settings: &Settings, stop: &Arc<AtomicBool>) -> Result<(), EngineErro
     let served = serve(settings, backend, stop);
     stop.store(true, Ordering::Relaxed);
     let ended = thread.join();
+    // After the core, whose last events are still to be handed over.
+    sinks.finish();
     served?;
     ended.map_err(|_| EngineError::CoreDied)
 }
@@ -106,7 +113,7 @@ fn options(settings: &Settings) -> ServeOptions {
 
 fn serve(
     settings: &Settings,
-    backend: backend::CoreBackend,
+    backend: Arc<backend::CoreBackend>,
     stop: &Arc<AtomicBool>,
 ) -> Result<(), EngineError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -120,7 +127,7 @@ fn serve(
         }
     };
     let served = runtime
-        .block_on(loadlock_api::serve(&options(settings), Arc::new(backend), stopped))
+        .block_on(loadlock_api::serve(&options(settings), backend, stopped))
         .map_err(EngineError::Serve);
     // Calls that the server has given up on aren't waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));

@@ -75,8 +75,14 @@ fn identity_words(settings: &Settings, policy: &Policy, event: &Event) -> String
     format!(", from station {mac}{claims}{bound}")
 }
 
-/// An event as clients see it; `None` for a read-out of counters, which is no news.
-pub(crate) fn event_line(settings: &Settings, policy: &Policy, event: &Event) -> Option<EventLine> {
+/// An event as clients see it; `None` for a read-out of counters, which is no news. `started_ns`: when the conversation began, if that
+/// is known.
+pub(crate) fn event_line(
+    settings: &Settings,
+    policy: &Policy,
+    event: &Event,
+    started_ns: Option<u64>,
+) -> Option<EventLine> {
     let (kind, reason) = match event.kind {
         EventKind::Started => (LineKind::Started, None),
         EventKind::Ended => (LineKind::Ended, None),
@@ -129,6 +135,7 @@ pub(crate) fn event_line(settings: &Settings, policy: &Policy, event: &Event) ->
         verdict,
         reason: reason.map(|reason| reason.name().to_owned()),
         rule: event.rule.map(RuleId::number),
+        started: started_ns.map(Time::from_ns),
         midstream: event.flags.midstream,
         client_packets: event.packets[client],
         client_bytes: event.bytes[client],

@@ -66,16 +66,22 @@ impl LiveView {
         Self { capacity, flows: HashMap::new(), flows_left_out: 0 }
     }
 
-    /// Takes an event into account. Returns it with the counts of the whole conversation, as far as they are known: an end by itself
-    /// counts from the last read-out on.
-    pub fn observe(&mut self, event: &Event) -> Event {
+    /// Takes an event into account. Returns it with the counts of the whole conversation, as far as they are known (an end by itself
+    /// counts from the last read-out on), and with when that began, ns since 1970.
+    pub fn observe(&mut self, event: &Event) -> (Event, Option<u64>) {
         match event.kind {
-            EventKind::Started => self.start(event),
+            EventKind::Started => {
+                self.start(event);
+                return (*event, Some(event.time_ns));
+            }
             EventKind::Ended => {
-                if let Some(flow) = self.flows.remove(&event.key).filter(|flow| flow.read_out) {
-                    let (packets, bytes) = flow.with(event);
-                    return Event { packets, bytes, ..*event };
-                }
+                let Some(flow) = self.flows.remove(&event.key) else { return (*event, None) };
+                let whole =
+                    if flow.read_out { flow.with(event) } else { (event.packets, event.bytes) };
+                return (
+                    Event { packets: whole.0, bytes: whole.1, ..*event },
+                    Some(flow.started_ns),
+                );
             }
             EventKind::Counted => {
                 if let Some(flow) = self.flows.get_mut(&event.key) {
@@ -84,7 +90,7 @@ impl LiveView {
             }
             EventKind::Denied(_) => {}
         }
-        *event
+        (*event, None)
     }
 
     fn start(&mut self, event: &Event) {
@@ -163,7 +169,8 @@ mod tests {
         let mut counted = event(EventKind::Counted, 0, 8);
         counted.packets = [4, 5];
         view.observe(&counted);
-        let ended = view.observe(&event(EventKind::Ended, 0, 9));
+        let (ended, started_ns) = view.observe(&event(EventKind::Ended, 0, 9));
+        assert_eq!(started_ns, Some(0));
         assert_eq!(ended.packets, [4 + 1, 5], "the first packet was counted with the read-out");
         assert_eq!(view.flows().len(), 1);
     }

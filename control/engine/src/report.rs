@@ -7,6 +7,7 @@ use loadlock_api::{
 };
 use loadlock_exchange::{ControlExchange, DropReason, PortTally, WorkerCounter};
 use loadlock_learn::day_of;
+use loadlock_outward::{Figures, PortFigures};
 use loadlock_policy::Opens as PolicyOpens;
 use loadlock_settings::{PortIndex, Settings};
 
@@ -30,6 +31,7 @@ impl Core {
                     .map(|worker| worker_status(&self.settings, exchange, worker, now_ns))
                     .collect()
             }),
+            outward: self.outward.report(),
             alarms: Vec::new(),
         };
         status.alarms = status.find_alarms();
@@ -39,6 +41,30 @@ impl Core {
         status.alarms.extend(self.unbound());
         status.alarms.extend(self.volume_alarms());
         status
+    }
+
+    /// What goes to Prometheus. Ports are read once, so that their figures add up.
+    pub(crate) fn figures(&self) -> Figures {
+        let mut status = self.status();
+        let mut ports = Vec::new();
+        for (at, segment) in status.segments.iter_mut().enumerate() {
+            let settings = &self.settings.segments[at];
+            let sides =
+                [(&mut segment.side_a, settings.side_a), (&mut segment.side_b, settings.side_b)];
+            for (shown, index) in sides {
+                let (port, tally) = self.port(index);
+                *shown = port;
+                let of_reasons = |counts: &[u64]| counts[..DropReason::ALL.len()].to_vec();
+                ports.push(PortFigures {
+                    dropped: of_reasons(&tally.dropped),
+                    would_deny: of_reasons(&tally.would_deny),
+                });
+            }
+        }
+        let latency = self.exchange.as_ref().map_or_else(Vec::new, |exchange| {
+            (0..exchange.dimensions().workers).map(|worker| samples(exchange, worker)).collect()
+        });
+        Figures { status, ports, latency }
     }
 
     /// That not everything learned can be held, if so.
@@ -127,8 +153,8 @@ impl Core {
                 as u64,
             handling: self.handling(segment.side_a),
             bypass: self.bypasses[at].as_ref().map(Held::shown),
-            side_a: self.port(segment.side_a),
-            side_b: self.port(segment.side_b),
+            side_a: self.port(segment.side_a).0,
+            side_b: self.port(segment.side_b).0,
         }
     }
 
@@ -139,13 +165,14 @@ impl Core {
             .map_or_else(Handling::default, |exchange| exchange.port_state(port.0).handling.into())
     }
 
-    fn port(&self, index: PortIndex) -> PortStatus {
+    /// The port, and the tally that it was read from.
+    fn port(&self, index: PortIndex) -> (PortStatus, PortTally) {
         let port = self.settings.port(index).name.to_string();
         let Some(exchange) = &self.exchange else {
-            return PortStatus { port, ..PortStatus::default() };
+            return (PortStatus { port, ..PortStatus::default() }, PortTally::default());
         };
         let (tally, state) = (exchange.port_tally(index.0), exchange.port_state(index.0));
-        PortStatus {
+        let status = PortStatus {
             port,
             link_up: state.link_up,
             speed_mbps: (state.speed_mbps != 0).then_some(state.speed_mbps),
@@ -160,7 +187,8 @@ impl Core {
             receive_error_packets: state.receive_errors,
             no_buffer_packets: state.no_buffer,
             transmit_error_packets: state.transmit_errors,
-        }
+        };
+        (status, tally)
     }
 
     /// Drop counters above zero.
@@ -269,11 +297,17 @@ fn worker_status(
 
 /// The worker's samples as a histogram in ns; `None` without a sample.
 fn latency(exchange: &ControlExchange, worker: usize) -> Option<Histogram<u64>> {
-    let hz = u128::from(exchange.dataplane().tsc_hz).max(1);
     let mut times = Histogram::<u64>::new(3).ok()?;
-    for (cycles, count) in exchange.latency(worker) {
-        let ns = u64::try_from(u128::from(cycles) * 1_000_000_000 / hz).unwrap_or(u64::MAX);
+    for (ns, count) in samples(exchange, worker) {
         times.record_n(ns.max(1), count).ok()?;
     }
     (!times.is_empty()).then_some(times)
+}
+
+/// The worker's samples: times in ns, and how many took them.
+fn samples(exchange: &ControlExchange, worker: usize) -> Vec<(u64, u64)> {
+    let hz = u128::from(exchange.dataplane().tsc_hz).max(1);
+    let ns = |cycles| u64::try_from(u128::from(cycles) * 1_000_000_000 / hz).unwrap_or(u64::MAX);
+    let counts = exchange.latency(worker).into_iter();
+    counts.map(|(cycles, count): (u64, u64)| (ns(cycles), count)).collect()
 }

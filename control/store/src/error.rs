@@ -54,6 +54,18 @@ pub enum StoreError {
         /// Its schema version.
         found: i64,
     },
+    /// A backup that isn't whole.
+    BackupDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found first.
+        finding: String,
+    },
+    /// Not a backup.
+    BackupForeign {
+        /// The file.
+        path: PathBuf,
+    },
     /// There are versions, and none of them is whole.
     NoWholeVersion {
         /// The file.
@@ -117,6 +129,16 @@ impl fmt::Display for StoreError {
                 f,
                 "store: {} has schema version {found}, this release knows up to {SCHEMA_VERSION}; install the newer release, or \
                  restore the backup made before the upgrade",
+                path.display()
+            ),
+            Self::BackupDamaged { path, finding } => write!(
+                f,
+                "store: the backup {} is damaged ({finding}); nothing was changed. Take another backup",
+                path.display()
+            ),
+            Self::BackupForeign { path } => write!(
+                f,
+                "store: {} isn't a backup of a Loadlock store; nothing was changed. Name a file that `loadlock backup` wrote",
                 path.display()
             ),
             Self::NoWholeVersion { path, damaged } => {

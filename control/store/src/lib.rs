@@ -31,7 +31,7 @@ mod version;
 pub use account::{Account, AccountChange, Secret};
 pub use answer::{Answer, NewAnswer};
 pub use audit::{Action, AuditEntry};
-pub use backup::{Restored, back_up, restore};
+pub use backup::{BackupSummary, Restored, back_up, check, restore};
 pub use bypass::NewBypass;
 pub use error::StoreError;
 pub use evidence::{Cursor, EvidenceRow};

@@ -23,7 +23,8 @@ pub struct Store {
     pub(crate) copy_trouble: Option<String>,
     /// What [`Store::in_force`] said last, unless something was written since.
     pub(crate) head: Cell<Option<Option<Head>>>,
-    _lock: File,
+    /// `None`: opened for reading only.
+    _lock: Option<File>,
 }
 
 impl Store {
@@ -80,7 +81,7 @@ impl Store {
             path: path.to_owned(),
             copy_trouble: None,
             head: Cell::new(None),
-            _lock: lock,
+            _lock: Some(lock),
         })
     }
 
@@ -98,36 +99,28 @@ impl Store {
         move |source| database(what, &path, source)
     }
 
+    /// A store to be read, by a connection that can't write.
+    pub(crate) fn of(connection: Connection, path: &Path) -> Self {
+        Self {
+            connection,
+            path: path.to_owned(),
+            copy_trouble: None,
+            head: Cell::new(None),
+            _lock: None,
+        }
+    }
+
     /// Refuses what isn't ours before anything is written.
     fn check_owner(&self) -> Result<(), StoreError> {
-        let number = |pragma: &str| {
-            self.connection
-                .query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0))
-                .map_err(self.failed("read"))
-        };
         let tables: i64 = self
             .connection
             .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
             .map_err(self.failed("read"))?;
-        let (application, version) = (number("application_id")?, number("user_version")?);
+        let application = pragma(&self.connection, &self.path, "application_id")?;
         if tables == 0 && application == 0 {
             return Ok(());
         }
-        if application != APPLICATION_ID {
-            return Err(StoreError::Foreign { path: self.path.clone() });
-        }
-        if version > SCHEMA_VERSION {
-            return Err(StoreError::Newer { path: self.path.clone(), found: version });
-        }
-        let finding: String = self
-            .connection
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .map_err(self.failed("check"))?;
-        if finding == "ok" {
-            Ok(())
-        } else {
-            Err(StoreError::Damaged { path: self.path.clone(), finding })
-        }
+        check_header(&self.connection, &self.path).map(drop)
     }
 
     fn set_up(&self) -> Result<(), StoreError> {
@@ -152,6 +145,30 @@ impl Store {
                 other => other,
             }
         })
+    }
+}
+
+fn pragma(connection: &Connection, path: &Path, name: &str) -> Result<i64, StoreError> {
+    connection
+        .query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+        .map_err(|source| database("read", path, source))
+}
+
+/// Refuses what isn't ours, what is newer, and what is damaged. Returns the schema's version.
+pub(crate) fn check_header(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    if pragma(connection, path, "application_id")? != APPLICATION_ID {
+        return Err(StoreError::Foreign { path: path.to_owned() });
+    }
+    let version = pragma(connection, path, "user_version")?;
+    if version > SCHEMA_VERSION {
+        return Err(StoreError::Newer { path: path.to_owned(), found: version });
+    }
+    let finding: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|source| database("check", path, source))?;
+    match finding.as_str() {
+        "ok" => Ok(version),
+        _ => Err(StoreError::Damaged { path: path.to_owned(), finding }),
     }
 }
 
@@ -182,7 +199,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// Tells a damaged or foreign file from a full disk and the like.
-fn database(what: &'static str, path: &Path, source: rusqlite::Error) -> StoreError {
+pub(crate) fn database(what: &'static str, path: &Path, source: rusqlite::Error) -> StoreError {
     let path = path.to_owned();
     match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => StoreError::Foreign { path },

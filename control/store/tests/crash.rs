@@ -13,12 +13,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use loadlock_store::{
-    Action, Cursor, EvidenceRow, NewVersion, SegmentMode, Store, StoreError, VersionNumber, open,
+    Action, Cursor, EvidenceRow, NewVersion, SegmentMode, Store, StoreError, VersionNumber,
+    back_up, open, restore,
 };
 use tempfile::{TempDir, tempdir};
 
 const NOW: u64 = 1_700_000_000_000_000_000;
 const STORE: &str = "LOADLOCK_CRASH_STORE";
+const BACKUP: &str = "LOADLOCK_CRASH_BACKUP";
 
 fn version(number: u64) -> NewVersion {
     NewVersion {
@@ -73,6 +75,13 @@ const SCRIPT: &[Step] = &[
 fn child() {
     let Some(path) = std::env::var_os(STORE) else { return };
     let mut out = std::io::stdout();
+    if let Some(backup) = std::env::var_os(BACKUP) {
+        let restored = restore(Path::new(&path), Path::new(&backup), "anna", NOW);
+        let said =
+            restored.map_or_else(|error| format!("refused: {error}"), |_| "done ".to_owned());
+        writeln!(out, "{said}").unwrap();
+        return;
+    }
     let mut store = match open(Path::new(&path), NOW) {
         Ok(opened) => opened.store,
         Err(error) => {
@@ -117,10 +126,26 @@ fn shim(folder: &Path) -> Option<PathBuf> {
 /// Runs the child in a fresh folder; returns the folder and what it said.
 fn run(shim: &Path, kind: &str, at: u64) -> (TempDir, Vec<String>, u64) {
     let folder = tempdir().unwrap();
-    let count = folder.path().join("count");
-    let output = Command::new(std::env::current_exe().unwrap())
+    let (said, calls) = run_in(folder.path(), shim, kind, at, None);
+    (folder, said, calls)
+}
+
+/// Runs the child in a folder: the script, or a restore of a backup.
+fn run_in(
+    folder: &Path,
+    shim: &Path,
+    kind: &str,
+    at: u64,
+    backup: Option<&Path>,
+) -> (Vec<String>, u64) {
+    let count = folder.join("count");
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    if let Some(backup) = backup {
+        child.env(BACKUP, backup);
+    }
+    let output = child
         .args(["child", "--exact", "--ignored", "--nocapture", "--test-threads", "1"])
-        .env(STORE, folder.path().join("store.db"))
+        .env(STORE, folder.join("store.db"))
         .env("LD_PRELOAD", shim)
         .env("FAULT_KIND", kind)
         .env("FAULT_AT", at.to_string())
@@ -135,7 +160,7 @@ fn run(shim: &Path, kind: &str, at: u64) -> (TempDir, Vec<String>, u64) {
         Some(line[at..].to_owned())
     });
     let calls = fs::read_to_string(&count).ok().and_then(|text| text.trim().parse().ok());
-    (folder, said.collect(), calls.unwrap_or(0))
+    (said.collect(), calls.unwrap_or(0))
 }
 
 /// What the rules in force say, 0 if nothing is in force.
@@ -219,10 +244,57 @@ fn after_a_crash_or_a_full_disk_at_any_call_the_last_approved_version_is_in_forc
             *ahead += u64::from(took_effect);
         }
     }
+    let (slow, said, _) = run(&shim, "slow", 1);
+    assert_eq!(said.len(), SCRIPT.len(), "a slow disk refuses nothing: {said:?}");
+    check(slow.path(), &said, "slow");
     println!("{calls} calls of {} steps; lost or half: 0", SCRIPT.len());
     for (kind, (points, refused, ahead)) in figures {
         println!(
             "{kind:<7} {points:>5} points, {refused:>5} refusals told, {ahead:>4} unacknowledged steps that took effect whole"
         );
     }
+}
+
+#[test]
+fn a_restore_that_dies_or_fails_at_any_call_leaves_the_store_before_or_after() {
+    let folder = tempdir().unwrap();
+    let Some(shim) = shim(folder.path()) else { return };
+    let source = folder.path().join("source.db");
+    let mut store = open(&source, NOW).unwrap().store;
+    store.append_version(&version(1)).unwrap();
+    let backup = folder.path().join("backup.db");
+    back_up(&source, &backup).unwrap();
+    let all = std::env::var("LOADLOCK_CRASH_POINTS").is_ok_and(|points| points == "all");
+    let restore_at = |kind: &str, at: u64| {
+        let left = tempdir().unwrap();
+        let mut store = open(&left.path().join("store.db"), NOW).unwrap().store;
+        store.append_version(&version(7)).unwrap();
+        drop(store);
+        let (said, calls) = run_in(left.path(), &shim, kind, at, Some(&backup));
+        let opened = open(&left.path().join("store.db"), NOW).unwrap();
+        let place = format!("{kind} at call {at}: {said:?}");
+        let content = opened.in_force.as_ref().map(|in_force| &in_force.version.content);
+        let found = in_force(content);
+        let is_done = said.iter().any(|line| line.starts_with("done "));
+        assert!(found == 1 || (found == 7 && !is_done), "{place}: {found} is in force");
+        assert_eq!(content.unwrap().rules, version(found).rules, "{place}");
+        assert_eq!(opened.store.check_audit().unwrap(), None, "{place}");
+        assert_eq!(opened.alarms, [""; 0], "{place}");
+        (calls, found)
+    };
+    let (calls, found) = restore_at("", 0);
+    assert!(found == 1 && calls >= 10, "{calls} calls");
+    let (mut before, mut after) = (0, 0);
+    for (turn, kind) in ["kill", "torn", "EIO", "ENOSPC"].into_iter().enumerate() {
+        let (first, step) = if all { (1, 1) } else { (1 + turn as u64, 7) };
+        for at in (first..=calls).step_by(step) {
+            match restore_at(kind, at).1 {
+                7 => before += 1,
+                _ => after += 1,
+            }
+        }
+    }
+    println!(
+        "restore: {calls} calls; {before} times the store before, {after} times the backup; lost or half: 0"
+    );
 }

@@ -6,6 +6,8 @@ pub(crate) use api::API;
 
 use crate::schema::{CORE_MAX, Default, Key, Kind, PathRule, Repeated, Shape, Table};
 
+pub(crate) mod outward;
+
 /// A DPDK process has at most 32 ports (`RTE_MAX_ETHPORTS`).
 pub(crate) const PORTS_MAX: usize = 32;
 /// Each segment takes two ports.
@@ -16,8 +18,19 @@ pub(crate) const WORKERS_MAX: usize = 32;
 pub(crate) use segment::SEGMENT;
 
 /// All tables, in the order of the reference.
-pub(crate) static TABLES: &[&Table] =
-    &[&DATAPLANE, &EXCHANGE, &FLOWS, &PORT, &SEGMENT, &CONTROL, &API];
+pub(crate) static TABLES: &[&Table] = &[
+    &DATAPLANE,
+    &EXCHANGE,
+    &FLOWS,
+    &PORT,
+    &SEGMENT,
+    &CONTROL,
+    &API,
+    &outward::METRICS,
+    &outward::FILE,
+    &outward::SYSLOG,
+    &outward::IPFIX,
+];
 
 const fn integer(
     name: &'static str,

@@ -50,9 +50,10 @@ pub use machine::{CaptureProblem, Machine, MachineError};
 pub use problem::Problem;
 pub use reference::reference;
 pub use settings::{
-    Answer, ApiSettings, Clock, ControlSettings, CoreId, DataplaneSettings, ExchangeSettings,
-    FlowSettings, HardwareBypass, LogLevel, PortIndex, PortName, PortSettings, Rss, SegmentName,
-    SegmentSettings, Settings,
+    Answer, ApiSettings, Clock, ControlSettings, CoreId, DataplaneSettings, EventChoice,
+    EventFileSettings, ExchangeSettings, FlowSettings, HardwareBypass, IpfixSettings, LogLevel,
+    OutwardSettings, PortIndex, PortName, PortSettings, Rss, SegmentName, SegmentSettings,
+    Settings, SyslogSettings, Target, Transport,
 };
 pub use sums::Sums;
 

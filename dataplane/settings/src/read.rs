@@ -16,12 +16,14 @@ use crate::keys::{API, CONTROL, DATAPLANE, EXCHANGE, FLOWS, PORT, SEGMENT, TABLE
 use crate::nearest::nearest;
 use crate::problem::Problem;
 use crate::schema::Table;
-use crate::scope::{Scope, table_with};
+use crate::scope::{Located, Scope, table_with};
 use crate::settings::{
     Answer, ApiSettings, Clock, ControlSettings, CoreId, DataplaneSettings, ExchangeSettings,
     FlowSettings, HardwareBypass, LogLevel, PortIndex, PortName, PortSettings, Rss, SegmentName,
     SegmentSettings, Settings,
 };
+
+mod outward;
 
 /// The document while it is read.
 pub(crate) struct Document<'read, 'text> {
@@ -40,6 +42,7 @@ impl<'read, 'text> Document<'read, 'text> {
         let segments = self.read_segments(findings, &ports);
         let control = read_control(&mut self.scope(&CONTROL, findings));
         let api = read_api(&mut self.scope(&API, findings));
+        let outward = self.read_outward(findings);
         Settings {
             dataplane,
             exchange,
@@ -48,6 +51,7 @@ impl<'read, 'text> Document<'read, 'text> {
             segments,
             control,
             api,
+            outward,
             place: String::new(),
             lines: BTreeMap::new(),
         }
@@ -64,7 +68,7 @@ impl<'read, 'text> Document<'read, 'text> {
     {
         let mut content = None;
         let mut header_line = None;
-        if let Some(value) = self.root.get(schema.name) {
+        if let Some(value) = find_table(self.root, schema.name) {
             let line = findings.line_of(&value.span());
             header_line = Some(line);
             findings.lines.insert(schema.name.to_owned(), line);
@@ -185,12 +189,26 @@ impl<'read, 'text> Document<'read, 'text> {
     }
 }
 
+/// The table of this name, which may have a dot in it: `[outward.file]` is `file` in `outward`.
+fn find_table<'read, 'text>(
+    root: &'read DeTable<'text>,
+    name: &str,
+) -> Option<&'read Located<'text>> {
+    match name.split_once('.') {
+        None => root.get(name),
+        Some((around, name)) => root.get(around)?.get_ref().as_table()?.get(name),
+    }
+}
+
 /// Notes every table or root key that doesn't exist.
 fn refuse_unknown_tables(root: &DeTable<'_>, findings: &mut Findings<'_>) {
-    for (name, _) in root {
+    for (name, value) in root {
         let known: Vec<&'static str> = TABLES.iter().map(|table| table.name).collect();
         let written = name.get_ref().as_ref();
         if known.contains(&written) {
+            continue;
+        }
+        if refuse_unknown_in_group(written, value, findings) {
             continue;
         }
         let near = nearest(written, known.iter().copied());
@@ -202,6 +220,34 @@ fn refuse_unknown_tables(root: &DeTable<'_>, findings: &mut Findings<'_>) {
         let line = findings.line_of(&name.span());
         findings.report(Some(line), written, problem);
     }
+}
+
+/// If tables of the group `name` exist, such as `[outward.file]`, notes those in `value` that don't. False if there is no such group.
+fn refuse_unknown_in_group(name: &str, value: &Located<'_>, findings: &mut Findings<'_>) -> bool {
+    let of_group = |table: &&&'static Table| table.name.split_once('.').map(|(group, _)| group);
+    let tables: Vec<_> = TABLES.iter().filter(|table| of_group(table) == Some(name)).collect();
+    let Some(first) = tables.first() else {
+        return false;
+    };
+    let Some(content) = value.get_ref().as_table() else {
+        refuse_shape(findings, first, &value.span());
+        return true;
+    };
+    for (written, _) in content {
+        let path = format!("{name}.{}", written.get_ref());
+        if tables.iter().any(|table| table.name == path) {
+            continue;
+        }
+        let known: Vec<&'static str> = tables.iter().map(|table| table.name).collect();
+        let problem = Problem::Unknown {
+            nearest: nearest(&path, known.iter().copied()).map(str::to_owned),
+            elsewhere: table_with(written.get_ref()),
+            known,
+        };
+        let line = findings.line_of(&written.span());
+        findings.report(Some(line), path, problem);
+    }
+    true
 }
 
 /// Notes `[port]` for `[[port]]` and the like.

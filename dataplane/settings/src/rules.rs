@@ -11,6 +11,8 @@ use crate::findings::Findings;
 use crate::problem::Problem;
 use crate::settings::{Clock, CoreId, PortIndex, PortSettings, Settings};
 
+mod outward;
+
 /// `RTE_PKTMBUF_HEADROOM`: room that DPDK keeps free before the frame.
 const HEADROOM_BYTES: u32 = 128;
 /// Ethernet header, two VLAN tags, frame check sequence: what a frame has besides its MTU.
@@ -28,6 +30,7 @@ pub(crate) fn check(settings: &Settings, findings: &mut Findings<'_>) {
     ports_have_a_queue_per_worker(settings, findings);
     pool_fills_the_queues(settings, findings);
     capture_clock_can_work(settings, findings);
+    outward::tls_has_its_files(settings, findings);
 }
 
 /// Notes every further use of a value among `(key path, value)`.

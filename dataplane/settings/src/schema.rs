@@ -84,6 +84,13 @@ pub(crate) enum Kind {
     Options,
     /// The name of a `[[port]]`.
     PortReference,
+    /// A list of receivers, none twice.
+    Targets {
+        /// Allowed words before `://`.
+        schemes: &'static [&'static str],
+        /// Most entries.
+        count_max: usize,
+    },
 }
 
 /// Extra condition on a whole number.
@@ -108,6 +115,8 @@ pub(crate) enum PathRule {
     AbsoluteOrEmpty(&'static str),
     /// Relative ones count from the folder of the configuration file.
     File,
+    /// Like `File`, or empty with the meaning given.
+    FileOrEmpty(&'static str),
     /// Like `File`, and short enough for a Unix socket.
     Socket,
 }
@@ -168,6 +177,9 @@ impl Key {
             Kind::Path(PathRule::File) => {
                 "a path; a relative one counts from the folder of this file".to_owned()
             }
+            Kind::Path(PathRule::FileOrEmpty(meaning)) => format!(
+                "a path; a relative one counts from the folder of this file, or \"\" ({meaning})"
+            ),
             Kind::Path(PathRule::Socket) => format!(
                 "a path of at most {SOCKET_PATH_BYTES_MAX} bytes; a relative one counts from the folder of this file"
             ),
@@ -182,6 +194,11 @@ impl Key {
                 "an inline table with the options of the virtual driver in `device`".to_owned()
             }
             Kind::PortReference => "the name of a [[port]]".to_owned(),
+            Kind::Targets { schemes, count_max } => {
+                let forms: Vec<String> =
+                    schemes.iter().map(|scheme| format!("{scheme}://HOST:PORT")).collect();
+                format!("a list of at most {count_max}, each {}, none twice", one_of(&forms))
+            }
         }
     }
 
@@ -194,7 +211,7 @@ impl Key {
                 "text in double quotes"
             }
             Kind::PortReference => "text in double quotes",
-            Kind::Choices(_) => "a list of texts, like [\"one\", \"two\"]",
+            Kind::Choices(_) | Kind::Targets { .. } => "a list of texts, like [\"one\", \"two\"]",
             Kind::Cores { .. } => "a list of whole numbers, like [1, 2]",
             Kind::Options => "an inline table, like { iface = \"eth1\" }",
         }

@@ -18,7 +18,7 @@ use crate::problem::Problem;
 use crate::schema::{
     Default, Key, Kind, NAME_BYTES_MAX, PathRule, SOCKET_PATH_BYTES_MAX, Shape, Table,
 };
-use crate::settings::CoreId;
+use crate::settings::{CoreId, Target};
 
 /// One value of the file with its place.
 pub(crate) type Located<'text> = Spanned<DeValue<'text>>;
@@ -293,7 +293,9 @@ impl<'read, 'text> Scope<'read, 'text> {
         };
         let (text, value) = self.text_at(key);
         let path = match rule {
-            PathRule::AbsoluteOrEmpty(_) if text.is_empty() => PathBuf::new(),
+            PathRule::AbsoluteOrEmpty(_) | PathRule::FileOrEmpty(_) if text.is_empty() => {
+                PathBuf::new()
+            }
             _ => self.folder.join(&text),
         };
         // A control character in a path would move the cursor of every terminal that shows it, and NUL ends it.
@@ -302,6 +304,7 @@ impl<'read, 'text> Scope<'read, 'text> {
                 PathRule::Absolute => text.starts_with('/'),
                 PathRule::AbsoluteOrEmpty(_) => text.is_empty() || text.starts_with('/'),
                 PathRule::File => !text.is_empty(),
+                PathRule::FileOrEmpty(_) => true,
                 PathRule::Socket => {
                     !text.is_empty() && path.as_os_str().len() <= SOCKET_PATH_BYTES_MAX
                 }
@@ -312,6 +315,40 @@ impl<'read, 'text> Scope<'read, 'text> {
             self.not_allowed(key, self.path_of(name), value, None);
         }
         path
+    }
+
+    /// Receivers, none twice.
+    pub(crate) fn targets(&mut self, name: &str) -> Vec<Target> {
+        let key = self.schema.key(name);
+        let Kind::Targets { schemes, count_max } = key.kind else {
+            panic!("{name} isn't a list of targets");
+        };
+        let Some(value) = self.find(key) else {
+            return Vec::new();
+        };
+        let Some(entries) = self.entries(key, value) else {
+            return Vec::new();
+        };
+        if entries.len() > count_max {
+            let problem =
+                Problem::EntryCount { found: entries.len(), minimum: 0, maximum: count_max };
+            self.findings.report_at(&self.path_of(name), problem);
+        }
+        let mut targets: Vec<Target> = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            let target = entry.get_ref().as_str().and_then(Target::parse);
+            let is_new = |target: &Target| {
+                schemes.contains(&target.transport.as_str()) && !targets.contains(target)
+            };
+            match target.filter(is_new) {
+                Some(target) => targets.push(target),
+                None => {
+                    let path = format!("{}[{index}]", self.path_of(name));
+                    self.not_allowed(key, path, entry, None);
+                }
+            }
+        }
+        targets
     }
 
     /// Notes every key of the file that the schema lacks.

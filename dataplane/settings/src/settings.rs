@@ -12,6 +12,13 @@ use loadlock_packet::negotiation::Helpers;
 use crate::device::Device;
 use crate::findings::Lines;
 
+mod outward;
+
+pub use outward::{
+    EventChoice, EventFileSettings, IpfixSettings, OutwardSettings, SyslogSettings, Target,
+    Transport,
+};
+
 /// A whole configuration file in which everything is valid and every reference resolves.
 ///
 /// Only [`Settings::load`] and [`Settings::parse`] make one. All paths in it are absolute.
@@ -31,6 +38,8 @@ pub struct Settings {
     pub control: ControlSettings,
     /// `[api]`.
     pub api: ApiSettings,
+    /// `[outward.*]`.
+    pub outward: OutwardSettings,
     pub(crate) place: String,
     pub(crate) lines: Lines,
 }

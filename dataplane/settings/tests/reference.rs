@@ -32,6 +32,7 @@ fn the_file_is_valid_and_holds_the_defaults() {
     assert_eq!(settings.ports, short.ports);
     assert_eq!(settings.segments, short.segments);
     assert_eq!(settings.control, short.control);
+    assert_eq!(settings.outward, short.outward);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use nix::unistd::{Uid, User};
+use nix::unistd::Uid;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Semaphore, watch};
@@ -25,6 +25,7 @@ use super::rate::{Client, Rates};
 use super::socket::Socket;
 use super::{ARRIVAL_TIME, CALL_TIME, CONNECTION_TIME, HEAD_BYTES_MAX, STOPPING_TIME};
 use crate::role::Role;
+use crate::user;
 
 /// Who is at the other end, and whether the connection may stay.
 #[derive(Clone, Debug)]
@@ -48,12 +49,9 @@ impl Peer {
 
     /// The user's name, or `uid 1000` for one without a name. Asks the name service, so it may wait.
     pub(super) fn author(&self) -> String {
-        let Who::Local(Some(uid), _) = self.who else {
-            return "unknown user".to_owned();
-        };
-        match User::from_uid(Uid::from_raw(uid)) {
-            Ok(Some(user)) => crate::printable(&user.name).into_owned(),
-            _ => format!("uid {uid}"),
+        match self.who {
+            Who::Local(Some(uid), _) => user::name_of(uid),
+            _ => "unknown user".to_owned(),
         }
     }
 

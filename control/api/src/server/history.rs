@@ -169,6 +169,7 @@ mod tests {
             verdict: Verdict::Allow,
             reason: None,
             rule: None,
+            started: None,
             midstream: false,
             client_packets: 0,
             client_bytes: 0,

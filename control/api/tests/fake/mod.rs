@@ -411,6 +411,7 @@ pub fn status() -> Status {
             ring_capacity: 65_536,
             ..WorkerStatus::default()
         }],
+        outward: Vec::new(),
         alarms: Vec::new(),
     }
 }
@@ -532,6 +533,7 @@ pub fn event(number: u64, kind: EventKind) -> EventLine {
         verdict: if denied { Verdict::Deny } else { Verdict::Allow },
         reason: denied.then(|| "no_rule".to_owned()),
         rule: None,
+        started: None,
         midstream: false,
         client_packets: number,
         client_bytes: 60 * number,

@@ -81,7 +81,8 @@ fn answers_over_many_rules_and_records() {
         let access = crate::access::Access::open(storage.handle(), now_ns).unwrap();
         let (backend, commands) =
             crate::backend::channel(events.clone(), storage.handle(), settings.clone(), access);
-        (Core::new(settings, storage, events).unwrap(), backend, commands)
+        let core = Core::new(settings, storage, events, Boards::default()).unwrap();
+        (core, backend, commands)
     };
     let (mut core, ..) = open();
     timed("learn from the flow records", || {
@@ -134,7 +135,7 @@ fn answers_over_many_rules_and_records() {
             format!(
                 "\n[[rule]]\nid = {number}\nsegment = \"fab\"\nvlan = \"untagged\"\nclient = \"{}\"\nclient_side = \"a\"\n\
                  server = \"10.200.0.1\"\nservice = \"tcp/{service}\"\nopens = \"client\"\nmidstream = false\nreason = \"r\"\nowner = \"o\"\n",
-                client(number).to_string()
+                client(number)
             )
         };
         let text: String = (1..=APPLIED).map(rule).collect();

@@ -42,7 +42,7 @@ fn core(folder: &Path) -> Core {
     let settings = Settings::load(&file).unwrap_or_else(|errors| panic!("{errors}"));
     let storage = Storage::open(&settings.control.store).unwrap();
     let (events, _) = broadcast::channel(16);
-    Core::new(settings, storage, events).unwrap()
+    Core::new(settings, storage, events, loadlock_outward::Boards::default()).unwrap()
 }
 
 /// An answered conversation from 10.0.1.`tool` to 10.0.2.1.

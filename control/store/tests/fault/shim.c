@@ -4,6 +4,7 @@
  * FAULT_KIND=kill   the process dies before the call
  *            torn   a write writes half of its bytes, and the process dies
  *            EIO, ENOSPC   this call and all later ones fail with it
+ *            slow   this call and all later ones take 20 ms more
  * FAULT_COUNT=FILE  at exit, how many calls there were
  *
  * Standard output and error aren't counted. One thread at a time makes calls in the tests that use this.
@@ -50,6 +51,10 @@ static int fault(void)
     if (!strcmp(kind, "EIO") || !strcmp(kind, "ENOSPC")) {
         errno = kind[1] == 'I' ? EIO : ENOSPC;
         return -1;
+    }
+    if (!strcmp(kind, "slow")) {
+        usleep(20000);
+        return 0;
     }
     if (calls != at)
         return 0;

@@ -12,7 +12,8 @@ fn every_key_is_read() {
     for table in TABLES {
         for key in table.keys {
             let read = settings.lines.keys().any(|path| {
-                let in_table = path.split(['.', '[']).next() == Some(table.name);
+                let in_table =
+                    path.strip_prefix(table.name).is_some_and(|rest| rest.starts_with(['.', '[']));
                 in_table && path.rsplit('.').next() == Some(key.name)
             });
             let shown = !matches!(key.default, Default::Absent);

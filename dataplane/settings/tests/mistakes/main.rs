@@ -2,4 +2,5 @@
 
 mod between_keys;
 mod file;
+mod outward;
 mod single_keys;
