@@ -205,20 +205,20 @@ store = "loadlock.db"
     def damage_policy_at_rest(self):
         """Flips a byte behind the header of each policy slot."""
         with open(self.exchange, "r+b") as file, mmap.mmap(file.fileno(), 0) as region:
-            at = region.find(b"LLPOLIC2")
+            at = region.find(b"LLPOLIC")
             while at >= 0:
                 region[at + 8 * 9] ^= 0xFF
-                at = region.find(b"LLPOLIC2", at + 8)
+                at = region.find(b"LLPOLIC", at + 8)
 
     def publish_damaged_policy(self):
         """Puts the slot that isn't in force in force, with a header that contradicts itself."""
         with open(self.exchange, "r+b") as file, mmap.mmap(file.fileno(), 0) as region:
             (current,) = struct.unpack_from("<Q", region, 4096)
             slots = []
-            at = region.find(b"LLPOLIC2")
+            at = region.find(b"LLPOLIC")
             while at >= 0:
                 slots.append(at)
-                at = region.find(b"LLPOLIC2", at + 8)
+                at = region.find(b"LLPOLIC", at + 8)
             generation, slot = divmod(current, 2)
             other = 1 - slot
             # Shapes and entries.

@@ -27,9 +27,6 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     let on_signal = stop.clone();
     ctrlc::set_handler(move || on_signal.store(true, Ordering::Relaxed))
         .map_err(Failure::Signals)?;
-    for line in settings.sums_in_words().lines() {
-        eprintln!("loadlock-dataplane: {line}");
-    }
     let mut exchange = DataplaneExchange::open(&settings.exchange.path, settings.dimensions())
         .map_err(Failure::Exchange)?;
     say_adopted(&exchange);
@@ -71,6 +68,9 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         settings.exchange.path.display(),
         exchange.bytes() >> 20,
     );
+    for line in settings.sums_in_words().lines() {
+        eprintln!("  {line}");
+    }
     let relays = Relays::start(settings).map_err(Failure::Relays)?;
     let links = settings.segments.iter().map(|segment| segment.link_hold.map(LinkPair::new));
     let mut watch = Watch {

@@ -381,7 +381,8 @@ const REST: &str = "| port that a permitted conversation negotiated: FTP, DCE/RP
                     | the transmit queue is full | dropped | dropped | – | `transmit_refused` |\n\
                     | any, in a segment closed by a failure (`control_dead`, `no_policy`, `policy_corrupt`) | dropped | dropped | – | `segment_closed` |\n\
                     | begins a conversation while the flow table is full, with `table_full = \"closed\"` | forwarded | dropped | – | `flow_table_full` |\n\
-                    | begins a conversation while the event ring is full, with `ring_full = \"closed\"` | forwarded | dropped | – | `event_ring_full` |\n";
+                    | begins a conversation while the event ring is full, with `ring_full = \"closed\"` | forwarded | dropped | – | `event_ring_full` |\n\
+                    | any but `infrastructure`, from or to a device, or in a segment, in `quarantine` | dropped | dropped | another mode | `quarantined` |\n";
 
 #[test]
 fn the_readme_says_what_the_pipeline_does() {

@@ -150,13 +150,16 @@ fn what_is_wrong_costs_the_same_whoever_is_named() {
         });
         times.fold(f64::MAX, f64::min)
     };
-    let known = time("alice", "wrong password");
     let long = "x".repeat(1 << 20);
     for (name, password) in
         [("nobody", "wrong"), ("dora", RIGHT), ("alice", &long), ("alice", RIGHT)]
     {
-        let other = time(name, password);
-        assert!((0.2..5.0).contains(&(other / known)), "{name}: {other} s, {known} s");
+        // What differs by the password differs each time; what other programs cost doesn't.
+        let same = (0..5).any(|_| {
+            let (known, other) = (time("alice", "wrong password"), time(name, password));
+            (0.2..5.0).contains(&(other / known))
+        });
+        assert!(same, "{name} takes another time than a wrong password");
     }
 }
 

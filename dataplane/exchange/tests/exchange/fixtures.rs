@@ -135,7 +135,7 @@ pub fn damage(path: &Path, marker: &[u8; 8], which: usize, skip: u64, bytes: &[u
 }
 
 /// How a policy slot begins.
-pub const SLOT_MARKER: &[u8; 8] = b"LLPOLIC2";
+pub const SLOT_MARKER: &[u8; 8] = b"LLPOLIC3";
 
 /// So many hosts of one side, each with an IPv4 address and a station.
 pub fn bindings(count: u8) -> Vec<BindingEntry> {
