@@ -162,6 +162,9 @@ pub(crate) struct Entry<K> {
 /// What a packet must find in a line to need nothing but counting.
 #[derive(Clone, Copy)]
 pub(crate) struct Plain {
+    /// What a line's word must be, by the mask, for a packet to be plain at first sight.
+    sight: u64,
+    /// The same after a closer look.
     word: u64,
     mac_at: usize,
     pub sender: Side,
@@ -174,21 +177,43 @@ impl Plain {
     const MASK: u64 =
         VerdictWord::REPEATED as u64 | Self::JUDGED | Self::SETTLED | Self::UNREPORTED;
 
-    /// For packets of `sender` under the policy of `generation`.
-    pub fn new<K>(generation: u16, sender: Side) -> Self {
+    /// Outside of the mask, so that no line has it.
+    const NEVER: u64 = 1;
+
+    /// For packets of `sender` under the policy of `generation`; `never`: none is plain at first sight.
+    pub fn new<K>(generation: u16, sender: Side, never: bool) -> Self {
         let mac_at = offset_of!(Entry<K>, macs) + sender as usize * size_of::<MacAddress>();
-        Self { word: u64::from(generation) << 32 | Self::SETTLED, mac_at, sender }
+        let word = u64::from(generation) << 32 | Self::SETTLED;
+        let sight = if never { word | Self::NEVER } else { word };
+        Self { sight, word, mac_at, sender }
     }
 }
+
+const _: () = assert!(Plain::NEVER & Plain::MASK == 0);
 
 impl<K> Entry<K> {
     /// A packet without SYN, FIN or RST from station `source` only needs counting here: the line was judged by the policy in
     /// force and permitted, its state is settled, nothing is to be reported, and the station is the known one.
     #[inline(always)]
     pub fn is_plain(&self, plain: &Plain, source: SourceWord) -> bool {
-        let judged = self.word(offset_of!(Self, verdict)) & Plain::MASK == plain.word;
-        let known = SourceWord::beginning(self.word(plain.mac_at).to_le_bytes()) == source;
-        judged & known
+        let judged = self.word(offset_of!(Self, verdict)) & Plain::MASK == plain.sight;
+        judged & self.knows(plain, source)
+    }
+
+    /// [`Entry::is_plain`], also where nothing is at first sight, for a packet to this station.
+    pub fn is_plain_between(
+        &self,
+        plain: &Plain,
+        source: SourceWord,
+        receiver: MacAddress,
+    ) -> bool {
+        let plain = Plain { sight: plain.word, ..*plain };
+        self.is_plain(&plain, source) && self.macs[plain.sender.other() as usize] == receiver
+    }
+
+    #[inline(always)]
+    fn knows(&self, plain: &Plain, source: SourceWord) -> bool {
+        SourceWord::beginning(self.word(plain.mac_at).to_le_bytes()) == source
     }
 
     /// Counts a packet of `sender`.
@@ -202,10 +227,8 @@ impl<K> Entry<K> {
 
     /// [`Entry::is_plain`] but for the policy that judged the line: an earlier one.
     pub fn is_plain_but_stale(&self, plain: &Plain, source: SourceWord) -> bool {
-        let stale = Plain { word: plain.word | Plain::JUDGED, ..*plain };
         let word = self.word(offset_of!(Self, verdict)) | Plain::JUDGED;
-        let known = SourceWord::beginning(self.word(plain.mac_at).to_le_bytes()) == source;
-        word & Plain::MASK == stale.word && known
+        word & Plain::MASK == plain.word | Plain::JUDGED && self.knows(plain, source)
     }
 
     /// Eight bytes of the line as a little-endian number.

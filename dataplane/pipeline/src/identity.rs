@@ -99,6 +99,12 @@ impl<S: EventSink> Burst<'_, S> {
         })
     }
 
+    /// Do the bindings say anything against this sender?
+    #[inline]
+    pub fn is_foreign(&self, key: &FlowKey, source: MacAddress) -> bool {
+        self.policy.holds_identity() && self.fault(key, source).is_some()
+    }
+
     #[inline(never)]
     fn fault(&self, key: &FlowKey, source: MacAddress) -> Option<DropReason> {
         End::of(key, self.sender, source).fault(&self.policy, Place::of(key.tail()))

@@ -177,6 +177,7 @@ impl Pipeline {
             policy,
             mode: segment.mode,
             mode_of_segment: segment.mode,
+            by_station: policy.has_station_modes(),
             segment: ingress.segment,
             infrastructure: segment.infrastructure,
             midstream: segment.midstream,
@@ -203,8 +204,8 @@ impl Pipeline {
         };
         let generation = burst.generation();
         let plain = [
-            Plain::new::<NarrowKey>(generation, ingress.side),
-            Plain::new::<WideKey>(generation, ingress.side),
+            Plain::new::<NarrowKey>(generation, ingress.side, burst.by_station),
+            Plain::new::<WideKey>(generation, ingress.side, burst.by_station),
         ];
         let Self { intake, deferred, .. } = self;
         let mut tables = Tables {
@@ -238,13 +239,17 @@ impl Pipeline {
             match look {
                 Look::Plain(word) => *verdict = word,
                 Look::Absent => deferred.absent(at),
-                Look::Special if deferred.is_empty() => {
-                    *verdict = burst.special(&mut tables, slot, intake.reading(at), frame.head());
-                    all_allowed &= verdict.is_allowed();
-                }
                 Look::Special => {
-                    deferred.all_from(at, count);
-                    break;
+                    let head = frame.head();
+                    if let Some(word) = burst.look_closer(&mut tables, &plain, slot, head) {
+                        *verdict = word;
+                    } else if deferred.is_empty() {
+                        *verdict = burst.special(&mut tables, slot, intake.reading(at), head);
+                        all_allowed &= verdict.is_allowed();
+                    } else {
+                        deferred.all_from(at, count);
+                        break;
+                    }
                 }
             }
         }

@@ -48,7 +48,7 @@ impl<S: EventSink> Burst<'_, S> {
     pub fn is_small(&self, tables: &Tables<'_>) -> bool {
         let Tables { narrow, wide, .. } = tables;
         let lines = narrow.length() + 2 * wide.length() + self.denied.live(self.now);
-        lines <= LINES_MAX && !narrow.is_dense() && !wide.is_dense()
+        lines <= LINES_MAX && !narrow.is_dense() && !wide.is_dense() && !self.by_station
     }
 
     /// Gives the frames up to the first that needs more their verdicts. A function of its own: together with the long

@@ -30,6 +30,8 @@ pub(crate) struct Burst<'a, S> {
     /// Of the frame that is being judged: the segment's, unless a device has its own.
     pub mode: Mode,
     pub mode_of_segment: Mode,
+    /// Stations have modes of their own, so that a line's verdict holds only between those that it knows.
+    pub by_station: bool,
     pub segment: SegmentId,
     pub infrastructure: Infrastructure,
     pub midstream: Midstream,
@@ -143,15 +145,55 @@ impl<'a, S: EventSink> Burst<'a, S> {
     {
         let Place::Here(entry) = table.place(key, slot.line()) else { return Look::Absent };
         if slot.tcp_flags.any(COURSE) || !entry.is_plain(plain, slot.source) {
-            let goes_on = self.judge_again_left == 0
-                && !slot.tcp_flags.any(COURSE)
-                && entry.is_plain_but_stale(plain, slot.source);
-            if !goes_on {
-                return Look::Special;
-            }
+            return Look::Special;
         }
         entry.count(plain.sender, slot.frame_bytes, self.now);
         Look::Plain(entry.verdict)
+    }
+
+    /// Needs a frame that isn't plain at first sight no more than counting after all? Where stations have modes, one between those that
+    /// its line knows; and one whose conversation's turn to be judged again hasn't come.
+    #[inline(never)]
+    pub fn look_closer(
+        &self,
+        tables: &mut Tables<'_>,
+        plain: &[Plain; 2],
+        slot: &Slot,
+        head: &[u8],
+    ) -> Option<VerdictWord> {
+        if !self.by_station && self.judge_again_left > 0 || slot.tcp_flags.any(COURSE) {
+            return None;
+        }
+        match slot.sort {
+            Sort::Narrow => self.goes_on(tables.narrow, &slot.narrow(), &plain[0], slot, head),
+            Sort::Wide => self.goes_on(tables.wide, &slot.wide(), &plain[1], slot, head),
+            Sort::Rare => None,
+        }
+    }
+
+    fn goes_on<K: TableKey>(
+        &self,
+        table: &mut Table<K>,
+        key: &K,
+        plain: &Plain,
+        slot: &Slot,
+        head: &[u8],
+    ) -> Option<VerdictWord>
+    where
+        Entry<K>: Zeroed,
+    {
+        let Place::Here(entry) = table.place(key, slot.line()) else { return None };
+        let receiver = MacAddress(head.first_chunk().copied().unwrap_or_default());
+        let waits = self.judge_again_left == 0
+            && entry.is_plain_but_stale(plain, slot.source)
+            && !self.is_foreign(&key.flow_key(), slot.source.mac());
+        let between_known =
+            || self.by_station && entry.is_plain_between(plain, slot.source, receiver);
+        if !(waits || between_known()) {
+            return None;
+        }
+        entry.count(plain.sender, slot.frame_bytes, self.now);
+        Some(entry.verdict)
     }
 
     /// The verdict on a frame that isn't plain.
@@ -297,6 +339,9 @@ impl<'a, S: EventSink> Burst<'a, S> {
                     entry.generation = generation;
                     entry.verdict = VerdictWord::from(verdict);
                     entry.state = self.watched_state(entry.state, &seen.key);
+                    if self.by_station {
+                        entry.macs[self.sender.other() as usize] = seen.destination;
+                    }
                     self.doubt_receiver(entry);
                 }
             }

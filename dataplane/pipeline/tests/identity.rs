@@ -15,7 +15,7 @@ use loadlock_generate::frame::{
 use loadlock_packet::{MacAddress, SegmentId, Side, VlanStack};
 use loadlock_pipeline::{Basis, Verdict};
 use support::flags::{ACK, RST, SYN};
-use support::{Rig, Rule, Sort, TIMEOUTS, open_infrastructure, segment};
+use support::{Packet, Rig, Rule, Sort, TIMEOUTS, open_infrastructure, segment};
 
 const MODES: [Mode; 3] = [Mode::Learn, Mode::Monitor, Mode::Enforce];
 
@@ -464,4 +464,18 @@ fn every_forged_frame_is_counted() {
         rig.events(EventKind::Denied(DuplicateIp)).iter().map(|e| e.packets[0]).sum();
     assert_eq!(reported, 101);
     assert_eq!(rig.counter(WorkerCounter::DeniedUnreported), 99);
+}
+
+#[test]
+fn a_new_binding_holds_before_its_conversation_was_judged_again() {
+    let mut rig = Rig::settled(segment(Mode::Learn), &[]);
+    let host = |number| Packet { hosts: [number, 1], ..Packet::syn(80).with(ACK) };
+    let frames: Vec<_> = (1..=6).map(|number| host(number).frame()).collect();
+    assert!(rig.burst(Side::A, &frames).iter().all(|verdict| verdict.forwards()));
+    rig.publish(segment(Mode::Enforce), &[]);
+    rig.bind(&[binding(Side::A, v4(Side::A, 6), STRANGER)]);
+    // Four of a burst are judged again; the fifth goes on for now, the sixth says it has another's address.
+    let verdicts = rig.burst(Side::A, &frames);
+    assert_eq!(verdicts[4], Verdict::Allow(Basis::Learning));
+    assert_eq!(verdicts[5], Verdict::Deny(DuplicateIp));
 }

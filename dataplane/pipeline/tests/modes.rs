@@ -93,6 +93,27 @@ fn station_in_quarantine_gets_no_further_with_anothers_address() {
 }
 
 #[test]
+fn a_station_in_quarantine_receives_nothing_of_anothers_conversation() {
+    let mut rig = Rig::settled(segment(Mode::Learn), &[]);
+    rig.set_modes(&[mac(Side::B, 1, Mode::Quarantine)]);
+    // The conversation is that of another station with the same address; what answers it is sent to the one in quarantine.
+    let other = Packet { station: Some(7), ..Packet::syn(80).back(ACK) };
+    assert_eq!(rig.send(other), LEARNED);
+    assert_eq!(rig.send(Packet::syn(80).with(ACK)), Verdict::Deny(Quarantined));
+}
+
+#[test]
+fn a_station_known_from_before_its_quarantine_is_held() {
+    let mut rig = Rig::settled(segment(Mode::Learn), &[]);
+    let own = Packet { station: Some(7), ..Packet::syn(80).with(ACK) };
+    assert_eq!(rig.send(own), LEARNED);
+    rig.set_modes(&[mac(Side::A, 7, Mode::Quarantine)]);
+    // The other side sends to the address's other station, so that the conversation is judged again, and permitted.
+    assert_eq!(rig.send(own.back(ACK)), LEARNED);
+    assert_eq!(rig.send(own), Verdict::Deny(Quarantined));
+}
+
+#[test]
 fn a_device_learns_where_others_are_enforced() {
     let mut rig = Rig::settled(segment(Mode::Enforce), &[]);
     rig.set_modes(&[ip(Side::A, 2, Mode::Learn), ip(Side::A, 3, Mode::Monitor)]);
