@@ -37,6 +37,7 @@ impl Status {
         for sink in &self.outward {
             sink.alarms(&mut alarms);
         }
+        self.control.kept.alarms(&mut alarms);
         if let Some(error) = &self.control.last_error {
             alarms.push(format!("control: {error}"));
         }
@@ -209,6 +210,7 @@ impl WorkerStatus {
 mod tests {
     use super::*;
     use crate::bypass::Bypass;
+    use crate::kept::KeptStatus;
     use crate::policy::Mode;
     use crate::sink::SinkStatus;
     use crate::status::{ControlStatus, DataplaneStatus, MemoryStatus};
@@ -235,6 +237,7 @@ mod tests {
                 evidence_keys: 0,
                 events_received: 0,
                 records_refused: 0,
+                kept: KeptStatus { limit_bytes: 4 << 30, days: 90, ..KeptStatus::default() },
                 last_error: None,
             },
             dataplane: DataplaneStatus {
@@ -313,6 +316,15 @@ mod tests {
             (|s| s.workers[0].flows_wide = 100, "flows.wide_capacity"),
             (|s| s.outward[0].lost = 1_200, "1,200 events lost"),
             (|s| s.outward[0].error = Some("refused".to_owned()), "syslog-1 to : refused; 0 wait"),
+            (
+                |s| s.control.kept.shortened_until = Some(Time::from_ns(0)),
+                "of 4,096 MiB: flow records before 1970-01-01",
+            ),
+            (
+                |s| s.control.kept.over_bytes = 1,
+                "kept for an hour only; raise control.retention_mib",
+            ),
+            (|s| s.control.kept.events_left_out = 1_100, "1,100 events are in no flow record"),
             (|s| s.workers[0].ring_used = 95, "exchange.event_ring_events"),
         ];
         for (trouble, word) in troubles {

@@ -31,6 +31,7 @@ mod error;
 mod event;
 mod event_filter;
 mod explanation;
+mod kept;
 mod learning;
 mod listing;
 mod policy;
@@ -60,6 +61,7 @@ pub use error::{ErrorBody, ErrorCode};
 pub use event::{EventKind, EventLine, Lost, LostTag, StreamItem};
 pub use event_filter::EventFilter;
 pub use explanation::{Explanation, ExplanationKind, ExplanationQuery};
+pub use kept::KeptStatus;
 pub use learning::{
     AnswerBody, Answered, DeviceReadiness, GivenAnswer, LearningAnswer, LearningRequest, Question,
     QuestionKind, REASON_BYTES_MAX, ReadinessReport, WINDOW_S_MAX, Window, WindowBody,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::bypass::Bypass;
+use crate::kept::KeptStatus;
 use crate::policy::Mode;
 use crate::sink::SinkStatus;
 use crate::time::Time;
@@ -87,6 +88,9 @@ pub struct ControlStatus {
     pub events_received: u64,
     /// Records in the rings that no worker writes: the region is damaged if there is one.
     pub records_refused: u64,
+    /// What the store keeps, and for how long.
+    #[serde(default)]
+    pub kept: KeptStatus,
     /// What last failed in the background, with its time; null if nothing did since the start.
     pub last_error: Option<String>,
 }

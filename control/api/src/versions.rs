@@ -349,9 +349,9 @@ pub struct VerdictChange {
 /// Answer to a test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TestResult {
-    /// Conversations of the evidence that were judged.
+    /// Pieces of evidence, and flow records (one for each kind of conversation and hour), that were judged.
     pub judged: u64,
-    /// First and last moment of the evidence.
+    /// First and last moment of them.
     pub span: Option<(Time, Time)>,
     /// What would change, what is denied first.
     pub changes: Listing<VerdictChange>,

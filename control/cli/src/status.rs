@@ -2,7 +2,7 @@
 
 use clap::Args;
 use loadlock_api::{
-    Handling, MemoryStatus, Mode, PortStatus, SegmentStatus, Side, SinkStatus, Status,
+    Handling, KeptStatus, MemoryStatus, Mode, PortStatus, SegmentStatus, Side, SinkStatus, Status,
     WorkerStatus, printable, thousands,
 };
 
@@ -162,7 +162,7 @@ fn detail(status: &Status, zone: &LocalTime) -> String {
     for alarm in &status.alarms {
         text.push_str(&folded("! ", alarm));
     }
-    text.push_str(&processes(status));
+    text.push_str(&processes(status, zone));
     text.push('\n');
     text.push_str(&segments(status));
     if !status.workers.is_empty() {
@@ -201,7 +201,21 @@ fn dataplane_line(status: &Status) -> String {
     format!("dataplane  {}", facts.join(", "))
 }
 
-fn processes(status: &Status) -> String {
+/// `776 MiB of 4 GiB; flow records since 2026-08-24 12:00:00, kept for 90 days`.
+fn kept(kept: &KeptStatus, zone: &LocalTime) -> String {
+    let since = match kept.since {
+        Some(since) => format!("flow records since {}", zone.seconds(since)),
+        None => "no flow records yet".to_owned(),
+    };
+    format!(
+        "{} of {}; {since}, kept for {}",
+        memory(kept.used_bytes),
+        memory(kept.limit_bytes),
+        counted(u64::from(kept.days), "day", "days")
+    )
+}
+
+fn processes(status: &Status, zone: &LocalTime) -> String {
     let control = &status.control;
     let learned = format!(
         "{} with evidence from {}",
@@ -215,7 +229,10 @@ fn processes(status: &Status) -> String {
         memory(policy_bytes),
         thousands(rule_capacity)
     );
-    format!("{control}\nlearning   {learned}\n{dataplane}\nmemory     {policy}\n")
+    let kept = kept(&status.control.kept, zone);
+    format!(
+        "{control}\nlearning   {learned}\nstore      {kept}\n{dataplane}\nmemory     {policy}\n"
+    )
 }
 
 fn segments(status: &Status) -> String {

@@ -19,9 +19,11 @@ use crate::bypass::Held;
 use crate::change::Deadline;
 use crate::denials::DenialLog;
 use crate::error::EngineError;
+use crate::history::History;
 use crate::identity::Violations;
 use crate::lines::event_line;
 use crate::live::LiveView;
+use crate::retention::Retention;
 use crate::rows;
 use crate::said::Said;
 use crate::shadow::Shadow;
@@ -56,6 +58,8 @@ pub(crate) struct Core {
     save_due: Instant,
     events_unsaved: u64,
     saving: Option<(EvidenceChanges, Vec<StationRow>)>,
+    pub(crate) history: History,
+    pub(crate) retention: Retention,
     /// The version in force must be confirmed until then.
     pub pending: Option<Deadline>,
     pub denials: DenialLog,
@@ -145,6 +149,11 @@ impl Core {
                 said.unread
             ));
         }
+        let room = settings.control.retention_bytes;
+        let denied = std::mem::take(&mut storage.denied);
+        let denials = DenialLog::restored(&names, &denied, storage.usage, now_ns());
+        let flows = std::mem::take(&mut storage.flows);
+        let history = History::new(names.clone(), now_ns(), room, &flows);
         let now = Instant::now();
         let mut core = Self {
             said,
@@ -178,8 +187,10 @@ impl Core {
             save_due: now,
             events_unsaved: 0,
             saving: None,
+            history,
+            retention: Retention::new(now),
             pending: pending.map(|pending| Deadline::of(pending, now, now_ns())),
-            denials: DenialLog::new(now_ns()),
+            denials,
             shadow: None,
             replaced: None,
             // Some may have ended while no control ran.
@@ -210,9 +221,10 @@ impl Core {
         self.attach_if_due(now);
         let drained = self.drain();
         if let Some(saved) = self.storage.saved() {
-            self.conclude(&saved, now);
+            self.conclude(saved, now);
         }
         self.save_if_due(now);
+        self.keep_within_limits(now, now_ns());
         self.revert_if_due(now);
         self.expire_if_due();
         self.end_bypasses_if_due();
@@ -252,6 +264,7 @@ impl Core {
         self.events_received += 1;
         let (whole, started_ns) = self.live.observe(event);
         self.denials.observe(event);
+        self.history.observe(event);
         if let Some(shadow) = &mut self.shadow {
             shadow.observe(event);
         }

@@ -1,4 +1,5 @@
-//! What was denied, by kind of conversation: enough to answer "is it Loadlock?". Bounded, in memory; what was before it can't be known.
+//! What was denied, by kind of conversation: enough to answer "is it Loadlock?". Bounded, in memory, and taken up from the flow records at
+//! the start; what was before those can't be known.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,8 +8,11 @@ use loadlock_exchange::{DropReason, Event, EventKind, Mode};
 use loadlock_learn::Tuple;
 use loadlock_packet::{FlowKey, Network};
 use loadlock_policy::AddressMatch;
+use loadlock_store::{FlowRow, Usage};
 
 use crate::core::Core;
+use crate::history::{self, Outcome, hour_ns};
+use crate::rows::tuple_key;
 use crate::state::State;
 
 /// Kinds of conversations kept; beyond, the one that was quiet longest goes.
@@ -47,6 +51,45 @@ impl DenialLog {
     /// An empty log that begins now.
     pub fn new(now_ns: u64) -> Self {
         Self { since_ns: now_ns, seen: HashMap::new(), forgotten: 0, removed: VecDeque::new() }
+    }
+
+    /// A log that goes on with what is on record, of which the newest comes first. It reaches back as far as there are records, or the first
+    /// of those that it hasn't room for.
+    pub fn restored(names: &[String], stored: &[FlowRow], usage: Usage, now_ns: u64) -> Self {
+        let mut log = Self::new(now_ns);
+        log.since_ns = usage.oldest_hour.map_or(now_ns, |hour| hour_ns(hour).min(now_ns));
+        for row in stored {
+            let Some((kind, tally)) = history::decode(names, &row.key, &row.value) else {
+                continue;
+            };
+            let (reason, forwarded) = match kind.outcome {
+                Outcome::Denied(reason) => (reason, false),
+                Outcome::WouldDeny(reason) => (reason, true),
+                Outcome::Permitted => continue,
+            };
+            let Some(sample) = tuple_key(&kind.tuple) else { continue };
+            if log.seen.len() >= KINDS_MAX && !log.seen.contains_key(&kind.tuple) {
+                log.forgotten += 1;
+                continue;
+            }
+            let [first_ns, last_ns] =
+                tally.seconds.map(|second| hour_ns(row.hour) + second * 1_000_000_000);
+            // The newest record says what became of it last.
+            let seen = log.seen.entry(kind.tuple).or_insert(Seen {
+                sample,
+                reason,
+                forwarded,
+                conversations: 0,
+                packets: 0,
+                first_ns,
+                last_ns,
+            });
+            seen.conversations += tally.conversations;
+            seen.packets += tally.packets;
+            seen.first_ns = seen.first_ns.min(first_ns);
+            seen.last_ns = seen.last_ns.max(last_ns);
+        }
+        log
     }
 
     /// Takes a denial into account; other events are nothing to it.

@@ -112,6 +112,7 @@ impl Core {
             evidence_keys: (settled + open) as u64,
             events_received: self.events_received,
             records_refused: self.records_refused,
+            kept: self.kept(),
             last_error: self.last_error.clone(),
         }
     }

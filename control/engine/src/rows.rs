@@ -3,11 +3,15 @@
 use std::net::IpAddr;
 
 use loadlock_learn::{
-    Basis, Days, Evidence, EvidenceChanges, EvidenceRow, EvidenceSubject, Starts,
+    Basis, Days, Evidence, EvidenceChanges, EvidenceRow, EvidenceSubject, Starts, Tuple,
 };
-use loadlock_packet::{Kind, MacAddress, Network, Side, VlanStack};
+use loadlock_packet::{FlowKey, KeyTail, Kind, MacAddress, Network, SegmentId, Side, VlanStack};
+use loadlock_settings::Settings;
 use loadlock_store::EvidenceRow as StoredRow;
 use serde_json::{Value, json};
+
+/// A client port that no service has; a rule never depends on it.
+pub(crate) const CLIENT_PORT: u16 = 49_152;
 
 /// Keys to remove and rows to write.
 pub(crate) fn encode(changes: &EvidenceChanges) -> (Vec<Vec<u8>>, Vec<StoredRow>) {
@@ -29,6 +33,40 @@ pub(crate) fn decode(rows: &[StoredRow]) -> (Vec<EvidenceRow>, usize) {
 /// What a stored row says; `None` for what isn't the evidence of a conversation.
 pub(crate) fn decode_row(row: &StoredRow) -> Option<EvidenceRow> {
     Some(EvidenceRow { subject: subject(&row.key)?, evidence: evidence(&row.value)? })
+}
+
+/// A key of the conversations that a subject is about, with a client port that no service has; `None` for what no frame can be, or no
+/// segment has.
+pub(crate) fn subject_key(settings: &Settings, subject: &EvidenceSubject) -> Option<FlowKey> {
+    let segments = &settings.segments;
+    let at = segments.iter().position(|segment| segment.name.as_str() == subject.segment)?;
+    let tail = KeyTail::new(SegmentId::new(at)?, subject.vlans, subject.kind);
+    let tail = subject.client_side.map_or(tail, |client| tail.of_client(client));
+    let mut services = subject.services;
+    if let Some(client) = subject.client_side {
+        services[client as usize] = match subject.kind {
+            Kind::Tcp | Kind::Udp => CLIENT_PORT,
+            Kind::Icmp => 0,
+            _ => services[client.other() as usize],
+        };
+    }
+    loadlock_learn::flow_key(tail, subject.networks, services)
+}
+
+/// The same of a tuple.
+pub(crate) fn tuple_key(tuple: &Tuple) -> Option<FlowKey> {
+    let tail = KeyTail::new(tuple.segment, tuple.vlans, tuple.kind).of_client(tuple.client_side);
+    let own = match tuple.kind {
+        Kind::Tcp | Kind::Udp => CLIENT_PORT,
+        Kind::Icmp => 0,
+        _ => tuple.service,
+    };
+    let (client, server) = ((tuple.client, own), (tuple.server, tuple.service));
+    let [a, b] = match tuple.client_side {
+        Side::A => [client, server],
+        Side::B => [server, client],
+    };
+    loadlock_learn::flow_key(tail, [a.0, b.0], [a.1, b.1])
 }
 
 fn key(subject: &EvidenceSubject) -> Vec<u8> {

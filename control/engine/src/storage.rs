@@ -5,23 +5,31 @@ use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use loadlock_store::{
-    Answer, Cursor, EvidenceRow, InForce, NewAnswer, NewBypass, Opened, Store, StoreError,
+    Answer, Cursor, EvidenceRow, FlowRow, InForce, NewAnswer, NewBypass, Opened, Store, StoreError,
+    Usage,
 };
 
 use crate::error::EngineError;
+use crate::history::{self, hour_of};
 
 /// What is to be saved, and which of the learner's changes it came from.
 pub(crate) struct Batch {
     pub removed: Vec<Vec<u8>>,
     pub rows: Vec<EvidenceRow>,
+    pub flows: Vec<FlowRow>,
     pub cursors: Vec<Cursor>,
 }
 
 /// What became of a batch.
 pub(crate) struct Saved {
     pub cursors: Vec<Cursor>,
+    /// What was to be written.
+    pub flows: Vec<FlowRow>,
     pub result: Result<(), StoreError>,
 }
+
+/// Flow records of denials that are read at the start.
+const DENIED_MAX: usize = 100_000;
 
 enum Request {
     Save(Batch),
@@ -76,13 +84,23 @@ pub(crate) struct Storage {
     pub evidence: Vec<EvidenceRow>,
     pub answers: Vec<Answer>,
     pub cursors: Vec<Cursor>,
+    /// Flow records of the hour that runs.
+    pub flows: Vec<FlowRow>,
+    /// Flow records of what was denied, the newest hour first.
+    pub denied: Vec<FlowRow>,
+    /// From when on there are flow records.
+    pub usage: Usage,
     pub bypasses: Vec<NewBypass>,
 }
 
 impl Storage {
     /// Opens the store and starts its thread.
     pub fn open(path: &Path) -> Result<Self, EngineError> {
-        let Opened { store, in_force, alarms } = loadlock_store::open(path, crate::core::now_ns())?;
+        let now_ns = crate::core::now_ns();
+        let Opened { store, in_force, alarms } = loadlock_store::open(path, now_ns)?;
+        let flows = store.flows_of(hour_of(now_ns))?;
+        let denied = store.newest_flows_below(history::BEHIND_DENIED, DENIED_MAX)?;
+        let usage = store.usage()?;
         let evidence = store.load_evidence()?;
         let answers = store.answers()?;
         let cursors = store.cursors()?;
@@ -102,6 +120,9 @@ impl Storage {
             evidence,
             answers,
             cursors,
+            flows,
+            denied,
+            usage,
             bypasses,
         })
     }
@@ -154,9 +175,9 @@ impl Drop for Storage {
 fn work(mut store: Store, inbox: &Receiver<Request>, done: &Sender<Saved>) {
     for request in inbox {
         match request {
-            Request::Save(Batch { removed, rows, cursors }) => {
-                let result = store.save_evidence(&removed, &rows, &cursors);
-                if done.send(Saved { cursors, result }).is_err() {
+            Request::Save(Batch { removed, rows, flows, cursors }) => {
+                let result = store.save_evidence(&removed, &rows, &flows, &cursors);
+                if done.send(Saved { cursors, flows, result }).is_err() {
                     return;
                 }
             }

@@ -15,6 +15,7 @@ use crate::direction::Directions;
 use crate::evidence::{Basis, Evidence};
 use crate::key::{Device, Place, Tuple, is_possible};
 use crate::ledger::Ledger;
+use crate::row::EvidenceSubject;
 use crate::rules;
 use crate::table::KeyTable;
 
@@ -71,6 +72,7 @@ pub(crate) struct Unsaved {
     pub settled: Vec<Tuple>,
     pub conversations: Vec<FlowKey>,
     pub removed: Vec<FlowKey>,
+    pub forgotten: Vec<EvidenceSubject>,
 }
 
 /// Learns from events. Single-threaded; an event costs one or two hash lookups and, at most, one insertion.

@@ -42,6 +42,7 @@ mod evidence;
 mod explain;
 mod extend;
 mod forecast;
+mod forget;
 mod key;
 mod learner;
 mod ledger;

@@ -71,7 +71,8 @@ impl Learner {
     /// What the store hasn't yet. If it can't be stored, give it back to [`Learner::keep_unsaved`].
     pub fn take_changes(&mut self) -> EvidenceChanges {
         let unsaved = std::mem::take(&mut self.unsaved);
-        let mut changes = EvidenceChanges::default();
+        let mut changes =
+            EvidenceChanges { removed: unsaved.forgotten, ..EvidenceChanges::default() };
         for key in unsaved.removed.iter().filter(|key| !self.conversations.contains_key(key)) {
             changes.removed.push(self.open_subject(key));
         }
@@ -98,6 +99,13 @@ impl Learner {
         let subjects = changes.written.iter().map(|row| &row.subject).chain(&changes.removed);
         for subject in subjects {
             let Some(key) = self.key_of(subject) else { continue };
+            if subject
+                .client_side
+                .is_some_and(|side| !self.settled.contains(&Tuple::new(&key, side)))
+            {
+                self.unsaved.forgotten.push(subject.clone());
+                continue;
+            }
             match subject.client_side {
                 Some(client) => {
                     let key = Tuple::new(&key, client);
@@ -174,7 +182,7 @@ impl Learner {
     }
 
     /// A key of the conversations that a row is about; `None` if no frame has it.
-    fn key_of(&self, subject: &EvidenceSubject) -> Option<FlowKey> {
+    pub(crate) fn key_of(&self, subject: &EvidenceSubject) -> Option<FlowKey> {
         let segment = self.segment_id(&subject.segment)?;
         let tail = KeyTail::new(segment, subject.vlans, subject.kind);
         let tail = subject.client_side.map_or(tail, |client| tail.of_client(client));
@@ -192,7 +200,7 @@ impl Learner {
         flow_key(tail, subject.networks, services)
     }
 
-    fn settled_subject(&self, key: &Tuple) -> EvidenceSubject {
+    pub(crate) fn settled_subject(&self, key: &Tuple) -> EvidenceSubject {
         let ordered = |client, server| match key.client_side {
             Side::A => [client, server],
             Side::B => [server, client],
@@ -212,7 +220,7 @@ impl Learner {
         }
     }
 
-    fn open_subject(&self, key: &FlowKey) -> EvidenceSubject {
+    pub(crate) fn open_subject(&self, key: &FlowKey) -> EvidenceSubject {
         let tail = key.tail();
         let [a, b] = [Side::A, Side::B].map(|side| key.endpoint(side));
         EvidenceSubject {

@@ -13,6 +13,8 @@ const CHUNK: usize = 4096;
 pub(crate) struct KeyTable {
     index: HashMap<Tuple, u32>,
     chunks: Vec<Vec<Entry>>,
+    /// Places of keys that were removed, for the next ones.
+    free: Vec<u32>,
 }
 
 impl KeyTable {
@@ -36,6 +38,16 @@ impl KeyTable {
 
     /// Adds a key that isn't there yet.
     pub fn insert(&mut self, key: Tuple, entry: Entry) {
+        if let Some(at) = self.free.pop() {
+            let place = at as usize;
+            if let Some(free) =
+                self.chunks.get_mut(place / CHUNK).and_then(|chunk| chunk.get_mut(place % CHUNK))
+            {
+                *free = entry;
+            }
+            self.index.insert(key, at);
+            return;
+        }
         let at = self.index.len();
         if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
             self.chunks.push(Vec::with_capacity(CHUNK));
@@ -44,6 +56,11 @@ impl KeyTable {
             chunk.push(entry);
         }
         self.index.insert(key, u32::try_from(at).unwrap_or(u32::MAX));
+    }
+
+    /// Takes a key out.
+    pub fn remove(&mut self, key: &Tuple) {
+        self.free.extend(self.index.remove(key));
     }
 
     /// All keys, in no particular order.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::copy;
 use crate::error::StoreError;
-use crate::open::Store;
+use crate::open::{SCHEMA_VERSION, Store};
 use crate::version::{NewVersion, VersionNumber};
 
 /// What is in a backup, once it has been checked.
@@ -47,7 +47,7 @@ pub struct Restored {
 pub fn back_up(store: &Path, file: &Path) -> Result<BackupSummary, StoreError> {
     let new = with_suffix(file, ".new");
     remove(&new)?;
-    let made = write_snapshot(store, &new).and_then(|()| check(&new));
+    let made = write_snapshot(store, &new).and_then(|()| bring_up(&new)).and_then(|()| check(&new));
     match made {
         Ok(summary) => {
             put_in_place(&new, file)?;
@@ -146,14 +146,25 @@ fn write_snapshot(store: &Path, to: &Path) -> Result<(), StoreError> {
     connection.execute("VACUUM INTO ?1", [&*to]).map(drop).map_err(database)
 }
 
-/// Checks a backup from the first page to the last audit entry, without changing it.
+/// A store that an older release left is backed up before this one ever opened it: the copy gets this release's tables, as it would when
+/// it is restored, so that it can be checked to the last entry. The store stays as it is.
+fn bring_up(new: &Path) -> Result<(), StoreError> {
+    let connection = crate::open::read_beside(new);
+    let database = |source| crate::open::database("check", new, source);
+    if crate::open::check_header(&connection.map_err(database)?, new)? == SCHEMA_VERSION {
+        return Ok(());
+    }
+    close(Store::open(new)?)?;
+    remove(&with_suffix(new, ".lock"))
+}
+
+/// Checks a backup of this release from the first page to the last audit entry, without changing it.
 ///
 /// # Errors
 /// [`StoreError`]: what is wrong with it.
 pub fn check(file: &Path) -> Result<BackupSummary, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let database = |source| crate::open::database("open", file, source);
-    let connection = Connection::open_with_flags(file, flags).map_err(database)?;
+    let connection = crate::open::read_beside(file).map_err(database)?;
     crate::open::check_header(&connection, file)?;
     summary(&Store::of(connection, file))
 }

@@ -1,12 +1,12 @@
 //! Evidence rows, and the ring positions up to which they are complete.
 
 use std::path::Path;
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::params;
 
 use crate::error::StoreError;
-use crate::open::Store;
+use crate::flow::{self, FlowRow};
+use crate::open::{Store, read_beside};
 
 /// One piece of evidence; key and value are the learner's own encodings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ fn signed(value: u64) -> i64 {
 }
 
 impl Store {
-    /// Removes the keys in `removed`, then writes rows and cursors, in one transaction; on return all of it is on disk.
+    /// Removes the keys in `removed`, then writes rows, flow records and cursors, in one transaction; on return all of it is on disk.
     /// Cursors of other regions are forgotten.
     ///
     /// # Errors
@@ -43,6 +43,7 @@ impl Store {
         &mut self,
         removed: &[Vec<u8>],
         rows: &[EvidenceRow],
+        flows: &[FlowRow],
         cursors: &[Cursor],
     ) -> Result<(), StoreError> {
         let failed = self.failed("save evidence in");
@@ -60,6 +61,7 @@ impl Store {
             for row in rows {
                 evidence.execute(params![row.key, row.value]).map_err(&failed)?;
             }
+            flow::write(&transaction, flows).map_err(&failed)?;
             let mut cursor = transaction
                 .prepare_cached("INSERT OR REPLACE INTO cursor (instance, worker, position) VALUES (?1, ?2, ?3)")
                 .map_err(&failed)?;
@@ -103,9 +105,7 @@ impl Store {
             path: path.to_owned(),
             source,
         };
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-        connection.busy_timeout(Duration::from_secs(2)).map_err(failed)?;
+        let connection = read_beside(path).map_err(failed)?;
         let mut statement =
             connection.prepare("SELECT key, value FROM evidence ORDER BY key").map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;

@@ -6,6 +6,7 @@
 //! ```text
 //!   version   immutable: rules, modes, what people wrote; each with its SHA-256
 //!   audit     append-only, hash-chained: what was done to which version, by whom, and that version's SHA-256
+//!   flow      what each kind of conversation did in each hour; the oldest hours go first when room is wanted
 //!   in force  = the newest whole version that the audit log says was put in force; a copy of it lies beside the database
 //! ```
 //!
@@ -21,6 +22,7 @@ mod bypass;
 mod copy;
 mod error;
 mod evidence;
+mod flow;
 mod force;
 mod lifecycle;
 mod open;
@@ -35,6 +37,7 @@ pub use backup::{BackupSummary, Restored, back_up, check, restore};
 pub use bypass::NewBypass;
 pub use error::StoreError;
 pub use evidence::{Cursor, EvidenceRow};
+pub use flow::{FlowRow, Usage};
 pub use force::{InForce, Pending};
 pub use lifecycle::{VersionState, VersionSummary};
 pub use open::{SCHEMA_VERSION, Store};

@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::force::Head;
 
 /// Schema version of this release.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 4;
 /// "LLck" in SQLite's header says whose file it is.
 const APPLICATION_ID: i64 = 0x4c4c_636b;
 
@@ -195,6 +195,14 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let failed = |source| database("open", path, source);
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(Duration::from_secs(2)).map_err(failed)?;
+    Ok(connection)
+}
+
+/// A connection that only reads, beside the one that writes.
+pub(crate) fn read_beside(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(2))?;
     Ok(connection)
 }
 

@@ -129,7 +129,7 @@ fn replace(
     let mut opened = Opened { store, in_force: None, alarms: Vec::new() };
     opened.restore(&newest, now_ns)?;
     let rows = evidence.len();
-    opened.store.save_evidence(&[], &evidence, &[])?;
+    opened.store.save_evidence(&[], &evidence, &[], &[])?;
     for answer in &answers {
         opened.store.append_answer(&answer.content)?;
     }

@@ -54,7 +54,8 @@ pub(crate) fn bring_up(
     if version == SCHEMA_VERSION {
         // A header that says so and a database without the tables is found here, not at the first change.
         return connection.execute_batch(
-            "SELECT count(*) FROM audit WHERE number = 0; SELECT count(*) FROM secret WHERE id = 0",
+            "SELECT count(*) FROM audit WHERE number = 0; SELECT count(*) FROM secret WHERE id = 0; \
+             SELECT count(*) FROM flow WHERE hour = -1",
         );
     }
     let transaction = connection.unchecked_transaction()?;
@@ -87,6 +88,9 @@ pub(crate) fn bring_up(
     }
     if version < 3 {
         transaction.execute_batch(crate::account::TABLES)?;
+    }
+    if version < 4 {
+        transaction.execute_batch(crate::flow::TABLE)?;
     }
     transaction.execute_batch(&format!(
         "PRAGMA application_id={application_id}; PRAGMA user_version={SCHEMA_VERSION};"

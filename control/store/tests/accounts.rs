@@ -72,7 +72,9 @@ fn a_store_of_schema_2_gets_the_tables() {
     drop(open(&folder));
     let connection = rusqlite::Connection::open(folder.path().join("store.db")).unwrap();
     connection
-        .execute_batch("DROP TABLE secret; DROP TABLE account; PRAGMA user_version=2;")
+        .execute_batch(
+            "DROP TABLE flow; DROP TABLE secret; DROP TABLE account; PRAGMA user_version=2;",
+        )
         .unwrap();
     drop(connection);
     let mut store = open(&folder);

@@ -54,7 +54,7 @@ impl Site {
         store.append_answer(&answer).unwrap();
         let row = EvidenceRow { key: vec![1], value: vec![2; 5_000] };
         let cursor = Cursor { instance: 1, worker: 0, position: 7 };
-        store.save_evidence(&[], &[row], &[cursor]).unwrap();
+        store.save_evidence(&[], &[row], &[], &[cursor]).unwrap();
         store
     }
 
@@ -185,13 +185,14 @@ fn restoring_takes_the_place_of_a_damaged_store_or_of_none() {
     assert_eq!(elsewhere.in_force(), "two");
 }
 
-/// As schema 2 left it, and schema 1 without and with answers: all were released.
+/// As schema 3 and 2 left it, and schema 1 without and with answers: all were released.
 #[test]
 fn backups_of_each_earlier_schema_are_brought_up() {
-    let second = "DROP TABLE secret; DROP TABLE account; PRAGMA user_version = 2;".to_owned();
+    let third = "DROP TABLE flow; PRAGMA user_version = 3;".to_owned();
+    let second = third.clone() + "DROP TABLE secret; DROP TABLE account; PRAGMA user_version = 2;";
     let first = second.clone()
         + "DROP TABLE audit; ALTER TABLE version DROP COLUMN ticket; ALTER TABLE version DROP COLUMN source; PRAGMA user_version = 1;";
-    for back in [&second, &first, &(first.clone() + "DROP TABLE answer;")] {
+    for back in [&third, &second, &first, &(first.clone() + "DROP TABLE answer;")] {
         let site = Site::new();
         drop(site.filled());
         let file = site.path("backup.db");
@@ -201,5 +202,13 @@ fn backups_of_each_earlier_schema_are_brought_up() {
         restore(&site.store(), &file, "carla", NOW).unwrap();
         assert_eq!(site.in_force(), "two", "{back}");
         assert_eq!(fs::read(&file).unwrap(), old, "the backup itself stays as it was");
+        // Backed up by this release without having been opened by it.
+        let left = site.path("left.db");
+        fs::write(&left, &old).unwrap();
+        let summary = back_up(&left, &site.path("of-left.db")).unwrap();
+        assert_eq!((summary.versions, summary.evidence_rows), (2, 1), "{back}");
+        assert_eq!(fs::read(&left).unwrap(), old, "the store itself stays as it was");
+        restore(&site.store(), &site.path("of-left.db"), "carla", NOW).unwrap();
+        assert_eq!(site.in_force(), "two", "{back}");
     }
 }

@@ -1,6 +1,6 @@
 //! What a store is after its process died, or its disk refused, at any call that changes a file.
 //!
-//! A child process runs a fixed script (propose, approve, apply, confirm, roll back, save evidence), and says on standard output what was
+//! A child process runs a fixed script (propose, approve, apply, confirm, roll back, save evidence, let old flow records go), and says on standard output what was
 //! acknowledged. `fault/shim.c`, preloaded, kills it or fails at the Nth call. Then the store is opened as control opens it: in force
 //! must be what was acknowledged last, or the step that was under way.
 //!
@@ -11,10 +11,11 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use loadlock_store::{
-    Action, Cursor, EvidenceRow, NewVersion, SegmentMode, Store, StoreError, VersionNumber,
-    back_up, open, restore,
+    Action, Cursor, EvidenceRow, FlowRow, NewVersion, Opened, SegmentMode, Store, StoreError,
+    VersionNumber, back_up, open, restore,
 };
 use tempfile::{TempDir, tempdir};
 
@@ -44,13 +45,25 @@ fn newest(store: &Store) -> VersionNumber {
         .map_or(VersionNumber(0), |all| all.last().map_or(VersionNumber(0), |one| one.number))
 }
 
+/// Ten flow records an hour.
+fn flows(hours: std::ops::RangeInclusive<u32>) -> Vec<FlowRow> {
+    let of_hour =
+        |hour| (0..10).map(move |key| FlowRow { hour, key: vec![key; 30], value: vec![key; 8] });
+    hours.flat_map(of_hour).collect()
+}
+
 /// The script; a name ends with what is in force after the step, as in `version`.
 const SCRIPT: &[Step] = &[
     ("learn 1", |store| store.append_version(&version(1)).map(drop)),
     ("evidence 1", |store| {
         let rows: Vec<EvidenceRow> =
             (0..60).map(|key| EvidenceRow { key: vec![key; 40], value: vec![key; 200] }).collect();
-        store.save_evidence(&[], &rows, &[Cursor { instance: 1, worker: 0, position: 60 }])
+        store.save_evidence(
+            &[],
+            &rows,
+            &flows(1..=9),
+            &[Cursor { instance: 1, worker: 0, position: 60 }],
+        )
     }),
     ("propose 1", |store| store.propose(&version(2)).map(drop)),
     ("approve 1", |store| store.approve(newest(store), NOW, "bert", "fine")),
@@ -62,8 +75,14 @@ const SCRIPT: &[Step] = &[
     ("propose 3", |store| store.propose(&version(4)).map(drop)),
     ("reject 3", |store| store.reject(newest(store), NOW, "bert", "no")),
     ("evidence 3", |store| {
-        store.save_evidence(&[vec![3; 40]], &[], &[Cursor { instance: 1, worker: 0, position: 61 }])
+        store.save_evidence(
+            &[vec![3; 40]],
+            &[],
+            &[],
+            &[Cursor { instance: 1, worker: 0, position: 61 }],
+        )
     }),
+    ("prune 3", |store| store.prune_flows(7, 40).map(drop)),
     ("rollback 2", |store| store.roll_back(VersionNumber(2), NOW, "anna", "back").map(drop)),
     ("learn 5", |store| store.append_version(&version(5)).map(drop)),
     ("edit 6", |store| store.append_applied(&version(6)).map(drop)),
@@ -175,11 +194,23 @@ fn after(steps: usize) -> u64 {
     }
 }
 
+/// Opens what a child left. A child that another test starts at this moment has this process's lock files open until it runs its own
+/// program: that is waited for.
+fn reopen(path: &Path) -> Result<Opened, StoreError> {
+    for _ in 0..100 {
+        match open(path, NOW) {
+            Err(StoreError::InUse { .. }) => std::thread::sleep(Duration::from_millis(10)),
+            opened => return opened,
+        }
+    }
+    open(path, NOW)
+}
+
 /// Opens what is left, and checks it against what was acknowledged. Returns whether the step under way took effect.
 fn check(folder: &Path, said: &[String], place: &str) -> bool {
     let done = said.iter().filter(|line| line.starts_with("done ")).count();
     let opened =
-        open(&folder.join("store.db"), NOW).unwrap_or_else(|error| panic!("{place}: {error}"));
+        reopen(&folder.join("store.db")).unwrap_or_else(|error| panic!("{place}: {error}"));
     let content = opened.in_force.as_ref().map(|in_force| &in_force.version.content);
     let found = in_force(content);
     let next = (done + 1).min(SCRIPT.len());
@@ -219,6 +250,15 @@ fn check(folder: &Path, said: &[String], place: &str) -> bool {
         [rows(done), rows(next)].contains(&evidence),
         "{place}: {evidence} rows after {said:?}"
     );
+    // Let go as a whole step or not at all, the oldest first, and nothing but flow records.
+    let kept: Vec<FlowRow> =
+        (1..=9).flat_map(|hour| opened.store.flows_of(hour).unwrap()).collect();
+    let hours = |steps: usize| match steps {
+        0..=1 => Vec::new(),
+        2..=12 => flows(1..=9),
+        _ => flows(5..=9),
+    };
+    assert!([hours(done), hours(next)].contains(&kept), "{place}: {} flow records", kept.len());
     found != after(done)
 }
 
@@ -271,7 +311,7 @@ fn a_restore_that_dies_or_fails_at_any_call_leaves_the_store_before_or_after() {
         store.append_version(&version(7)).unwrap();
         drop(store);
         let (said, calls) = run_in(left.path(), &shim, kind, at, Some(&backup));
-        let opened = open(&left.path().join("store.db"), NOW).unwrap();
+        let opened = reopen(&left.path().join("store.db")).unwrap();
         let place = format!("{kind} at call {at}: {said:?}");
         let content = opened.in_force.as_ref().map(|in_force| &in_force.version.content);
         let found = in_force(content);

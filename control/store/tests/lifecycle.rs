@@ -120,7 +120,7 @@ fn first_schema(path: &Path) {
     fs::remove_file(path.with_extension("db.in-force")).unwrap();
     tamper(
         path,
-        "DROP TABLE secret; DROP TABLE account; DROP TABLE audit; ALTER TABLE version DROP COLUMN ticket; ALTER TABLE version DROP COLUMN source; PRAGMA user_version = 1",
+        "DROP TABLE flow; DROP TABLE secret; DROP TABLE account; DROP TABLE audit; ALTER TABLE version DROP COLUMN ticket; ALTER TABLE version DROP COLUMN source; PRAGMA user_version = 1",
     );
 }
 
@@ -141,7 +141,7 @@ fn filled(path: &Path) {
     let mut store = prepared(path);
     let rows: Vec<EvidenceRow> =
         (0..200).map(|key| EvidenceRow { key: vec![key; 40], value: vec![key; 90] }).collect();
-    store.save_evidence(&[], &rows, &[]).unwrap();
+    store.save_evidence(&[], &rows, &[], &[]).unwrap();
     for number in 3..=7 {
         let new = store.propose(&version(&format!("rules {number} ").repeat(300))).unwrap();
         store.approve(new, NOW, "bert", "").unwrap();

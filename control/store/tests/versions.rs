@@ -53,16 +53,17 @@ fn rows_and_cursors_are_saved_together() {
         .save_evidence(
             &[],
             &[row(1, 1), row(2, 2)],
+            &[],
             &[cursor(u64::MAX, 0, 7), cursor(u64::MAX, 1, 9)],
         )
         .unwrap();
-    store.save_evidence(&[vec![1]], &[row(2, 3)], &[cursor(u64::MAX, 0, u64::MAX)]).unwrap();
+    store.save_evidence(&[vec![1]], &[row(2, 3)], &[], &[cursor(u64::MAX, 0, u64::MAX)]).unwrap();
     drop(store);
     let mut store = Store::open(&path).unwrap();
     assert_eq!(store.load_evidence().unwrap(), [row(2, 3)]);
     let expected = [cursor(u64::MAX, 0, u64::MAX), cursor(u64::MAX, 1, 9)];
     assert_eq!(store.cursors().unwrap(), expected);
-    store.save_evidence(&[], &[], &[cursor(5, 0, 1)]).unwrap();
+    store.save_evidence(&[], &[], &[], &[cursor(5, 0, 1)]).unwrap();
     assert_eq!(store.cursors().unwrap(), [cursor(5, 0, 1)]);
 }
 
@@ -165,7 +166,7 @@ fn filled(path: &Path) -> Vec<u8> {
     }
     let rows: Vec<EvidenceRow> =
         (0..200).map(|key| EvidenceRow { key: vec![key; 40], value: vec![key; 90] }).collect();
-    store.save_evidence(&[], &rows, &[]).unwrap();
+    store.save_evidence(&[], &rows, &[], &[]).unwrap();
     drop(store);
     std::fs::read(path).unwrap()
 }

@@ -437,6 +437,22 @@ pub(crate) static CONTROL: Table = Table {
             "s",
             "While learning, newly learned rules become a stored policy version at most this often.",
         ),
+        integer(
+            "retention_days",
+            (1, 3650),
+            90,
+            "days",
+            "How long flow records (what each kind of conversation did in each hour) are kept, and evidence of devices that are \
+             silent; evidence that a rule in force rests on stays.",
+        ),
+        integer(
+            "retention_mib",
+            (64, 1_048_576),
+            4096,
+            "MiB",
+            "Most that the store may hold. Beyond, the oldest flow records go, and an alarm says so; never policy versions, \
+             approvals, the audit log or evidence. Its disk needs a quarter more, for the journal.",
+        ),
         text(
             "admission",
             Kind::Choice(&["evidence", "record-all"]),

@@ -363,6 +363,8 @@ fn read_control(scope: &mut Scope<'_, '_>) -> ControlSettings {
         socket: scope.path("socket"),
         store: scope.path("store"),
         version_interval: scope.seconds("version_interval_s"),
+        retention_days: scope.integer("retention_days"),
+        retention_bytes: scope.integer::<u64>("retention_mib") << 20,
         records_all: scope.choice("admission") == "record-all",
         another_approver: scope.choice("approver") == "another-person",
         flow_view_capacity: scope.integer("flow_view_capacity"),

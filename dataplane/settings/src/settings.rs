@@ -309,6 +309,10 @@ pub struct ControlSettings {
     pub store: PathBuf,
     /// Shortest time between two stored versions while learning.
     pub version_interval: Duration,
+    /// How long flow records and evidence of silent devices are kept, 1 to 3650 days.
+    pub retention_days: u32,
+    /// Most that the store may hold, 64 MiB to 1 TiB, in bytes.
+    pub retention_bytes: u64,
     /// Everything seen becomes a rule, without weighing evidence.
     pub records_all: bool,
     /// A version that its author approved can't be applied.

@@ -28,6 +28,13 @@ pub fn status() -> Status {
             evidence_keys: 1_204,
             events_received: 88_412_907,
             records_refused: 0,
+            kept: KeptStatus {
+                used_bytes: 812_646_400,
+                limit_bytes: 4 << 30,
+                days: 90,
+                since: Some(Time::from_ns(NOW_NS - 90 * 86_400_000_000_000)),
+                ..KeptStatus::default()
+            },
             last_error: None,
         },
         dataplane: DataplaneStatus {

@@ -218,8 +218,10 @@ pub fn test(result: &TestResult) -> String {
         ),
         None => String::new(),
     };
-    let judged =
-        format!("{} judged{span}", counted(result.judged, "conversation", "conversations"));
+    let judged = format!(
+        "{} judged{span}",
+        counted(result.judged, "record of conversations", "records of conversations")
+    );
     if result.changes.items.is_empty() {
         return format!("no verdict changes: {judged}\n");
     }

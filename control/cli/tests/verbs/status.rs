@@ -51,6 +51,7 @@ fn status_is_wide_if_asked_for() {
 all well, 2026-05-04T12:03:11+00:00 (Loadlock 0.1.0)
 control    attached, up 3 d 4 h, policy version 37, generation 41
 learning   1,204 keys with evidence from 88,412,907 events
+store      775 MiB of 4,096 MiB; flow records since 2026-02-03T12:03:11+00:00, kept for 90 days
 dataplane  running, pid 4711, 1 start, heard 12 ms ago, exchange 256 MiB
 memory     7 MiB for each compiled policy, of up to 100,000 rules
 

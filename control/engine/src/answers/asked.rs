@@ -11,10 +11,9 @@ use loadlock_policy::{
 use loadlock_settings::Settings;
 
 use super::conflict;
+use crate::rows::CLIENT_PORT;
 use crate::state::State;
 
-/// A client port that no service has; a rule never depends on it.
-pub(super) const CLIENT_PORT: u16 = 49_152;
 /// Rules shown as near.
 const NEAREST: usize = 3;
 

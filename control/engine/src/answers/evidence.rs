@@ -4,16 +4,17 @@ use std::collections::HashMap;
 
 use loadlock_api::{BackendError, Listing, RuleChange, TestResult, Time, VerdictChange};
 use loadlock_exchange::{Mode, Policy as Compiled, PolicyImage, PolicyView, RuleId};
-use loadlock_learn::{Evidence, EvidenceRow};
-use loadlock_packet::{FlowKey, KeyTail, Kind, SegmentId, Side};
+use loadlock_learn::{Evidence, EvidenceRow, Tuple};
+use loadlock_packet::{FlowKey, Side};
 use loadlock_pipeline::{Basis, Verdict, first_verdict};
 use loadlock_policy::Service;
 use loadlock_store::Store;
 
-use super::asked::{CLIENT_PORT, device_words, verdict_words};
+use super::asked::{device_words, verdict_words};
 use super::{change_line, store_error};
 use crate::backend::CoreBackend;
-use crate::rows;
+use crate::history::{self, FlowKind, hour_ns};
+use crate::rows::{self, subject_key, tuple_key};
 use crate::state::State;
 
 /// From so much evidence on, a rule that it doesn't show counts as unused.
@@ -50,19 +51,7 @@ fn conversations(backend: &CoreBackend) -> Result<Vec<Seen>, BackendError> {
 
 fn seen(backend: &CoreBackend, row: &EvidenceRow) -> Option<Seen> {
     let subject = &row.subject;
-    let segments = &backend.settings.segments;
-    let at = segments.iter().position(|segment| segment.name.as_str() == subject.segment)?;
-    let tail = KeyTail::new(SegmentId::new(at)?, subject.vlans, subject.kind);
-    let tail = subject.client_side.map_or(tail, |client| tail.of_client(client));
-    let mut services = subject.services;
-    if let Some(client) = subject.client_side {
-        services[client as usize] = match subject.kind {
-            Kind::Tcp | Kind::Udp => CLIENT_PORT,
-            Kind::Icmp => 0,
-            _ => services[client.other() as usize],
-        };
-    }
-    let key = loadlock_learn::flow_key(tail, subject.networks, services)?;
+    let key = subject_key(&backend.settings, subject)?;
     let mut openers: Vec<Side> =
         [Side::A, Side::B].into_iter().filter(|side| row.evidence.opened[*side as usize]).collect();
     // Met running: then its client is taken to have opened it, else whoever spoke.
@@ -96,8 +85,8 @@ impl Judge {
 }
 
 /// The strictest verdict on any of the ways in which it was opened.
-fn verdict(view: &PolicyView<'_>, seen: &Seen) -> Verdict {
-    let verdicts = seen.openers.iter().map(|side| first_verdict(view, &seen.key, *side));
+fn verdict(view: &PolicyView<'_>, key: &FlowKey, openers: &[Side]) -> Verdict {
+    let verdicts = openers.iter().map(|side| first_verdict(view, key, *side));
     let strictness = |verdict: &Verdict| match verdict {
         Verdict::Allow(Basis::Rule(_) | Basis::Infrastructure | Basis::Negotiated(_)) => 0,
         Verdict::Allow(Basis::Learning) => 1,
@@ -107,7 +96,23 @@ fn verdict(view: &PolicyView<'_>, seen: &Seen) -> Verdict {
     verdicts.max_by_key(strictness).unwrap_or(Verdict::Allow(Basis::Learning))
 }
 
-/// Judges all kept evidence under both policies by the dataplane's own classifier, and lists what would change.
+/// What would change for one kind of conversation, and how it was used.
+struct Changed {
+    key: FlowKey,
+    client: Side,
+    now: Verdict,
+    then: Verdict,
+    hours: u32,
+    days: u32,
+    /// Flow records up to this time say what the evidence says already.
+    evidence_ns: u64,
+    /// Of its latest flow record, to count days once.
+    day: Option<u32>,
+    last_seen_ns: u64,
+    conversations: u64,
+}
+
+/// Judges all kept evidence and all flow records under both policies by the dataplane's own classifier, and lists what would change.
 pub(super) fn test(
     backend: &CoreBackend,
     now: &State,
@@ -116,22 +121,68 @@ pub(super) fn test(
 ) -> Result<TestResult, BackendError> {
     let (judge_now, judge_then) = (Judge::of(backend, now)?, Judge::of(backend, then)?);
     let (view_now, view_then) = (judge_now.view(), judge_then.view());
-    let mut changes = Vec::new();
-    let (mut judged, mut span) = (0, None::<(u64, u64)>);
-    each_conversation(backend, |seen| {
-        let seen = &seen;
-        judged += 1;
-        let (first, last) = (seen.evidence.first_seen_ns, seen.evidence.last_seen_ns);
-        let known = span.get_or_insert((first, last));
-        *known = (known.0.min(first), known.1.max(last));
-        let (before, after) = (verdict(&view_now, seen), verdict(&view_then, seen));
-        // In a segment that learns all is forwarded; what a rule permitted and none does any more counts all the same.
+    // In a segment that learns all is forwarded; what a rule permitted and none does any more counts all the same.
+    let judge = |key: &FlowKey, openers: &[Side]| {
+        let (before, after) = (verdict(&view_now, key, openers), verdict(&view_then, key, openers));
         let differs =
             before.name() != after.name() || before.rule().is_some() != after.rule().is_some();
-        if differs {
-            changes.push((after.rule().is_some(), line(backend, then, seen, before, after)));
-        }
+        differs.then_some((before, after))
+    };
+    let mut changes: HashMap<Tuple, Changed> = HashMap::new();
+    let (mut judged, mut span) = (0, None::<(u64, u64)>);
+    let mut count = |first: u64, last: u64| {
+        judged += 1;
+        let known = span.get_or_insert((first, last));
+        *known = (known.0.min(first), known.1.max(last));
+    };
+    each_conversation(backend, |Seen { key, openers, client, evidence }| {
+        count(evidence.first_seen_ns, evidence.last_seen_ns);
+        let Some((now, then)) = judge(&key, &openers) else { return };
+        let changed = Changed {
+            key,
+            client,
+            now,
+            then,
+            hours: evidence.hours,
+            days: evidence.days.count(),
+            evidence_ns: evidence.last_seen_ns,
+            day: None,
+            last_seen_ns: evidence.last_seen_ns,
+            conversations: evidence.conversations,
+        };
+        changes.insert(Tuple::new(&key, client), changed);
     })?;
+    let names: Vec<String> =
+        backend.settings.segments.iter().map(|segment| segment.name.to_string()).collect();
+    let each_record = |hour: u32, key: &[u8], value: &[u8]| {
+        let Some((FlowKind { tuple, .. }, tally)) = history::decode(&names, key, value) else {
+            return;
+        };
+        let Some(key) = tuple_key(&tuple) else { return };
+        let [first_ns, last_ns] =
+            tally.seconds.map(|second| hour_ns(hour) + second * 1_000_000_000);
+        count(first_ns, last_ns);
+        let client = tuple.client_side;
+        let Some((now, then)) = judge(&key, &[client]) else { return };
+        let changed = changes.entry(tuple).or_insert(Changed {
+            key,
+            client,
+            now,
+            then,
+            hours: 0,
+            days: 0,
+            evidence_ns: 0,
+            day: None,
+            last_seen_ns: 0,
+            conversations: 0,
+        });
+        changed.add(hour, last_ns, tally.conversations);
+    };
+    Store::read_flows(&backend.settings.control.store, 0, each_record).map_err(store_error)?;
+    let mut changes: Vec<_> = changes
+        .into_values()
+        .map(|changed| (changed.then.rule().is_some(), line(backend, then, &changed)))
+        .collect();
     // What would be lost first, then what is used most.
     changes.sort_by_key(|(is_permitted, line)| {
         (
@@ -149,17 +200,27 @@ pub(super) fn test(
     })
 }
 
-fn line(
-    backend: &CoreBackend,
-    then: &State,
-    seen: &Seen,
-    before: Verdict,
-    after: Verdict,
-) -> VerdictChange {
-    let tail = seen.key.tail();
+impl Changed {
+    /// Joins a flow record. They come in the order of time.
+    fn add(&mut self, hour: u32, last_ns: u64, conversations: u64) {
+        if last_ns <= self.evidence_ns {
+            return;
+        }
+        self.hours |= 1 << (hour % 24);
+        let day = hour / 24;
+        self.days += u32::from(self.day != Some(day));
+        self.day = Some(day);
+        self.conversations += conversations;
+        self.last_seen_ns = self.last_seen_ns.max(last_ns);
+    }
+}
+
+fn line(backend: &CoreBackend, then: &State, changed: &Changed) -> VerdictChange {
+    let (key, client) = (&changed.key, changed.client);
+    let tail = key.tail();
     let segment = backend.settings.segments.get(tail.segment().index());
     let segment = segment.map(|segment| segment.name.to_string()).unwrap_or_default();
-    let (client, server) = (seen.key.endpoint(seen.client), seen.key.endpoint(seen.client.other()));
+    let (client, server) = (key.endpoint(client), key.endpoint(client.other()));
     let service = Service::of_key(tail.kind(), server.network, server.service);
     VerdictChange {
         client: device_words(&then.document, client.network, &segment),
@@ -167,12 +228,12 @@ fn line(
         service: service
             .map_or_else(|| format!("{:?}", tail.kind()), |service| service.to_string()),
         segment,
-        now: verdict_words(before),
-        then: verdict_words(after),
-        hours: (0..24).filter(|hour| seen.evidence.hours >> hour & 1 == 1).collect(),
-        days: seen.evidence.days.count(),
-        last_seen: Time::from_ns(seen.evidence.last_seen_ns),
-        conversations: seen.evidence.conversations,
+        now: verdict_words(changed.now),
+        then: verdict_words(changed.then),
+        hours: (0..24).filter(|hour| changed.hours >> hour & 1 == 1).collect(),
+        days: changed.days,
+        last_seen: Time::from_ns(changed.last_seen_ns),
+        conversations: changed.conversations,
     }
 }
 

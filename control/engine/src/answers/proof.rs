@@ -364,7 +364,7 @@ impl Prover<'_> {
             None => "no rule permits it".to_owned(),
         };
         let port = match search.protocol.kind() {
-            Kind::Tcp | Kind::Udp => format!(" port {}", super::asked::CLIENT_PORT),
+            Kind::Tcp | Kind::Udp => format!(" port {}", crate::rows::CLIENT_PORT),
             _ => String::new(),
         };
         format!(

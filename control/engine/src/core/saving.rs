@@ -17,10 +17,16 @@ impl Core {
         let (changes, seen) = (self.learner.take_changes(), self.stations.take_changes());
         let (removed, mut rows) = rows::encode(&changes);
         rows.extend(stations::encode(&seen));
-        self.storage.save(Batch { removed, rows, cursors: self.cursors() });
+        let flows = self.history.take_unsaved();
+        self.storage.save(Batch { removed, rows, flows, cursors: self.cursors() });
         self.saving = Some((changes, seen));
         self.events_unsaved = 0;
         self.save_due = now + SAVE_EVERY;
+    }
+
+    /// There is more to be written.
+    pub(crate) fn note_unsaved(&mut self, count: usize) {
+        self.events_unsaved += count as u64;
     }
 
     pub(super) fn cursors(&self) -> Vec<Cursor> {
@@ -31,7 +37,7 @@ impl Core {
     }
 
     /// A batch is on disk, or couldn't be put there.
-    pub(super) fn conclude(&mut self, saved: &Saved, now: Instant) {
+    pub(super) fn conclude(&mut self, saved: Saved, now: Instant) {
         let changes = self.saving.take();
         match &saved.result {
             Ok(()) => {
@@ -44,7 +50,7 @@ impl Core {
                         }
                     }
                 }
-                self.stored_cursors.clone_from(&saved.cursors);
+                self.stored_cursors = saved.cursors;
             }
             Err(error) => {
                 self.fail(error.to_string());
@@ -52,6 +58,7 @@ impl Core {
                     self.learner.keep_unsaved(&changes);
                     self.stations.keep_unsaved(&seen);
                 }
+                self.history.keep_unsaved(saved.flows);
                 self.events_unsaved += 1;
                 self.save_due = now + SAVE_AGAIN;
             }
@@ -64,7 +71,7 @@ impl Core {
         if self.saving.is_some()
             && let Some(saved) = self.storage.wait_saved()
         {
-            self.conclude(&saved, Instant::now());
+            self.conclude(saved, Instant::now());
         }
         self.save_due = Instant::now();
         self.version_due = self.save_due;
@@ -72,7 +79,7 @@ impl Core {
         if self.saving.is_some()
             && let Some(saved) = self.storage.wait_saved()
         {
-            self.conclude(&saved, Instant::now());
+            self.conclude(saved, Instant::now());
         }
         self.version_if_due(Instant::now());
         tracing::info!("control has ended; the dataplane keeps the policy in force");

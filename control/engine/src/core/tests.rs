@@ -216,3 +216,105 @@ fn a_draft_is_judged_beside_and_changes_nothing() {
     assert_eq!(core.stop_shadow().unwrap().would_deny, 2);
     assert!(core.stop_shadow().is_err());
 }
+
+/// A tool that has been silent for a hundred days: what no rule permits of it is forgotten, in the store too; what one permits stays, and so
+/// does all of a device that is still there.
+#[test]
+fn old_evidence_goes_but_what_a_rule_rests_on_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = now_ns();
+    let past = now - 100 * NS_PER_DAY;
+    let mut core = core(folder.path());
+    for tool in 1..=3 {
+        for day in 0..6 {
+            converse(&mut core, tool, 5_000, past - day * NS_PER_DAY);
+        }
+    }
+    // Rules of what was learned are in force; the rest comes after.
+    core.version_due = Instant::now();
+    core.version_if_due(Instant::now());
+    let rules = core.state.policy.rules().len();
+    assert!(rules > 0);
+    converse(&mut core, 1, 445, past);
+    converse(&mut core, 3, 446, past);
+    converse(&mut core, 3, 5_000, now);
+    assert_eq!(core.learner.counts().0, 5);
+    core.finish();
+    core.search_silent(now);
+    for _ in 0..2_000 {
+        core.keep_within_limits(Instant::now(), now);
+        if core.learner.counts().0 < 5 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let left = |core: &Core| -> Vec<(u8, u16)> {
+        let mut left: Vec<_> = core
+            .learner
+            .evidence()
+            .map(|row| match row.subject.networks[0] {
+                Network::Ip(std::net::IpAddr::V4(client)) => {
+                    (client.octets()[3], row.subject.services[1])
+                }
+                _ => panic!("another address"),
+            })
+            .collect();
+        left.sort_unstable();
+        left
+    };
+    let expected = [(1, 5_000), (2, 5_000), (3, 446), (3, 5_000)];
+    assert_eq!(left(&core), expected);
+    core.finish();
+    drop(core);
+    let core = self::core(folder.path());
+    assert_eq!(left(&core), expected, "the same after a restart");
+    assert!(core.status().alarms.iter().all(|alarm| !alarm.contains("evidence rows")));
+}
+
+/// What was denied is told after a restart too.
+#[test]
+fn denials_outlive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut core = core(folder.path());
+    let tail =
+        KeyTail::new(SegmentId::new(0).unwrap(), VlanStack::UNTAGGED, Kind::Tcp).of_client(Side::A);
+    let ips = [[10, 0, 1, 9], [10, 0, 2, 1]].map(|address| Network::Ip(address.into()));
+    let denied = Event {
+        kind: EventKind::Denied(loadlock_exchange::DropReason::NoRule),
+        time_ns: now_ns(),
+        key: flow_key(tail, ips, [40_000, 445]).unwrap(),
+        initiator: Side::A,
+        flags: EventFlags::default(),
+        rule: None,
+        packets: [3, 0],
+        bytes: [180, 0],
+        macs: [MacAddress([2, 0, 0, 0, 0, 9]); 2],
+        claimed: None,
+    };
+    core.observe(&denied);
+    core.observe(&denied);
+    core.events_unsaved = 2;
+    let ask = |core: &Core| {
+        let address = "10.0.1.9".parse::<std::net::IpAddr>().unwrap();
+        let address = loadlock_policy::AddressMatch::Ip(loadlock_policy::Prefix::host(address));
+        core.is_it_me(&[address], "10.0.1.9".to_owned())
+    };
+    let before = ask(&core);
+    assert_eq!(before.denials[0].conversations, 2, "{before:?}");
+    core.finish();
+    drop(core);
+    let mut core = self::core(folder.path());
+    let after = ask(&core);
+    assert_eq!(after.denials.len(), 1, "{after:?}");
+    let told = &after.denials[0];
+    assert_eq!((told.conversations, told.packets), (2, 6));
+    assert_eq!(told.verdict, "deny");
+    assert!(
+        after.answer.starts_with("yes: Loadlock has blocked 2 connections"),
+        "{}",
+        after.answer
+    );
+    assert!(after.watching_since <= before.watching_since);
+    core.observe(&denied);
+    assert_eq!(ask(&core).denials[0].conversations, 3, "and counted on");
+}

@@ -1,4 +1,5 @@
 //! Events made by hand.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::net::IpAddr;
 

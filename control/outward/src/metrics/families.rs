@@ -1,8 +1,8 @@
 //! Every metric: name, meaning, value.
 
 use loadlock_api::{
-    ControlState, ControlStatus, DataplaneState, DataplaneStatus, Handling, MemoryStatus, Mode,
-    PortStatus, SegmentStatus, SinkStatus, Status, Time, WorkerStatus,
+    ControlState, ControlStatus, DataplaneState, DataplaneStatus, Handling, KeptStatus,
+    MemoryStatus, Mode, PortStatus, SegmentStatus, SinkStatus, Status, Time, WorkerStatus,
 };
 
 use super::text::{Kind, Text, seconds};
@@ -48,7 +48,7 @@ fn write_control(text: &mut Text, status: &Status) {
     for state in [Starting, Waiting, Attached, Stopping] {
         text.sample(&[("state", state.name())], u8::from(state == control.state));
     }
-    let gauges: [(&str, &str, u64); 5] = [
+    let gauges: [(&str, &str, u64); 7] = [
         (
             "loadlock_policy_version",
             "Policy version in force, 0 before the first.",
@@ -63,6 +63,12 @@ fn write_control(text: &mut Text, status: &Status) {
             "loadlock_evidence_keys",
             "Conversation keys that learning has evidence of.",
             control.evidence_keys,
+        ),
+        ("loadlock_store_used_bytes", "What the store holds.", control.kept.used_bytes),
+        (
+            "loadlock_store_limit_bytes",
+            "What the store may hold, before the oldest flow records go.",
+            control.kept.limit_bytes,
         ),
         (
             "loadlock_alarms",
@@ -471,6 +477,7 @@ pub fn example() -> Figures {
             evidence_keys: 0,
             events_received: 0,
             records_refused: 0,
+            kept: KeptStatus::default(),
             last_error: None,
         },
         dataplane: DataplaneStatus {
