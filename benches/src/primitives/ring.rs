@@ -129,10 +129,7 @@ fn loadlock() -> io::Result<f64> {
             sent as u64
         },
         move |take| {
-            for _ in 0..BURST {
-                let Some(record) = consumer.next_record() else { break };
-                take(&record);
-            }
+            consumer.read_burst(BURST as u64, take);
             consumer.release();
         },
     )

@@ -88,7 +88,7 @@ pub(crate) struct Core {
 const DRIFT_TUPLES_MAX: usize = 65_536;
 
 /// Records taken from one ring before the others get their turn.
-const DRAIN_RECORDS: usize = 4096;
+const DRAIN_RECORDS: u64 = 4096;
 const ATTACH_EVERY: Duration = Duration::from_millis(50);
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// After the disk refused.
@@ -238,25 +238,21 @@ impl Core {
     }
 
     /// Takes what the rings hold, a bounded number of records of each. Returns how many.
-    pub(crate) fn drain(&mut self) -> usize {
+    pub(crate) fn drain(&mut self) -> u64 {
         let Some(mut exchange) = self.exchange.take() else { return 0 };
         let mut drained = 0;
         for ring in &mut exchange.events {
-            for _ in 0..DRAIN_RECORDS {
-                let Some(record) = ring.next_record() else { break };
-                drained += 1;
-                match Event::decode(&record) {
-                    Ok(event) => self.observe(&event),
-                    Err(_) => self.records_refused += 1,
-                }
-            }
+            drained += ring.read_burst(DRAIN_RECORDS, |record| match Event::decode(record) {
+                Ok(event) => self.observe(&event),
+                Err(_) => self.records_refused += 1,
+            });
             // A storm: what was read is in memory; waiting for the disk would make the ring refuse events.
             if ring.backlog() > ring.capacity() / 2 {
                 ring.release();
             }
         }
         self.exchange = Some(exchange);
-        self.events_unsaved += drained as u64;
+        self.events_unsaved += drained;
         drained
     }
 

@@ -42,7 +42,7 @@ pub fn put_out_of_force<M: SwapMemory>(memory: &M, in_force: InForce) -> bool {
 /// Copies a cell out; loom reports a write that overlaps.
 pub fn read<T: Copy>(cell: &Shared<T>) -> T {
     // SAFETY: the protocol under test excludes writers; loom fails the model when it doesn't.
-    unsafe { cell.read() }
+    unsafe { cell.look(|value| *value) }
 }
 
 /// Stores into a cell; loom reports any access that overlaps.

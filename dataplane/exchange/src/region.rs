@@ -407,33 +407,50 @@ impl SwapMemory for Region {
     }
 }
 
-/// One worker's ring in a region.
+/// One worker's ring in a region. Where its parts lie is looked up once: both ends ask for them with each record.
 pub struct RegionRing {
-    region: Arc<Region>,
-    worker: usize,
+    write_cursor: NonNull<Cursor>,
+    read_cursor: NonNull<Cursor>,
+    slots: NonNull<[Shared<Record>]>,
+    /// Keeps mapped what the others point into.
+    _region: Arc<Region>,
 }
+
+// SAFETY: the pointers stand for shared references into the region, whose parts may be used by any thread (`InRegion`).
+unsafe impl Send for RegionRing {}
+// SAFETY: as above.
+unsafe impl Sync for RegionRing {}
 
 impl RegionRing {
     pub(crate) fn new(region: Arc<Region>, worker: usize) -> Self {
-        assert!(worker < region.layout.dimensions.workers);
-        Self { region, worker }
+        let layout = &region.layout;
+        assert!(worker < layout.dimensions.workers);
+        let at = layout.worker(worker);
+        Self {
+            write_cursor: region.one::<Cursor>(at.write_cursor).into(),
+            read_cursor: region.one::<Cursor>(at.read_cursor).into(),
+            slots: region.array(at.ring, layout.dimensions.ring_events).into(),
+            _region: region,
+        }
     }
 }
 
 impl RingMemory for RegionRing {
     #[inline]
     fn write_cursor(&self) -> &Cursor {
-        self.region.one(self.region.layout.worker(self.worker).write_cursor)
+        // SAFETY: it was made of a reference into the region, which `self` keeps mapped.
+        unsafe { self.write_cursor.as_ref() }
     }
 
     #[inline]
     fn read_cursor(&self) -> &Cursor {
-        self.region.one(self.region.layout.worker(self.worker).read_cursor)
+        // SAFETY: as above.
+        unsafe { self.read_cursor.as_ref() }
     }
 
     #[inline]
     fn slots(&self) -> &[Shared<Record>] {
-        let layout = &self.region.layout;
-        self.region.array(layout.worker(self.worker).ring, layout.dimensions.ring_events)
+        // SAFETY: as above.
+        unsafe { self.slots.as_ref() }
     }
 }

@@ -29,18 +29,18 @@ impl<T: Copy> Shared<T> {
         return Self(loom::cell::UnsafeCell::new(value));
     }
 
-    /// Copies the value out.
+    /// Has the value looked at in place.
     ///
     /// # Safety
     /// No write to this cell may overlap.
-    #[inline]
-    pub(crate) unsafe fn read(&self) -> T {
+    #[inline(always)]
+    pub(crate) unsafe fn look<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         #[cfg(not(loom))]
         // SAFETY: the pointer is valid for the cell's lifetime; the caller excludes writers.
-        return unsafe { self.0.get().read() };
+        return look(unsafe { &*self.0.get() });
         #[cfg(loom)]
         // SAFETY: as above, and loom checks it.
-        return self.0.with(|pointer| unsafe { pointer.read() });
+        return self.0.with(|pointer| look(unsafe { &*pointer }));
     }
 
     /// Has the value changed in place.
