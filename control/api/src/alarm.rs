@@ -245,6 +245,7 @@ mod tests {
                 pid: Some(7),
                 starts: 1,
                 heartbeat_age_ms: Some(20),
+                cycles_per_s: 2_000_000_000,
                 memory: MemoryStatus {
                     exchange_path: "/dev/shm/x".to_owned(),
                     exchange_bytes: 1,

@@ -161,6 +161,9 @@ pub struct DataplaneStatus {
     pub starts: u64,
     /// Time since the last sign of life of its main thread; null before the first.
     pub heartbeat_age_ms: Option<u64>,
+    /// Cycles a second that the workers count by; 0 before its first start.
+    #[serde(default)]
+    pub cycles_per_s: u64,
     /// Memory that the two processes share.
     pub memory: MemoryStatus,
 }
@@ -298,6 +301,15 @@ pub struct WorkerStatus {
     pub bursts: u64,
     /// Polls that brought none.
     pub empty_polls: u64,
+    /// Frames that these polls brought, from all ports.
+    #[serde(default)]
+    pub received_packets: u64,
+    /// Bursts whose time from receive to transmit was taken: one in `dataplane.latency_sample_bursts`.
+    #[serde(default)]
+    pub sampled_bursts: u64,
+    /// Cycles that these bursts took together, rounded up by at most a sixteenth.
+    #[serde(default)]
+    pub sampled_cycles: u64,
     /// Median time from receive to transmit; null without a sample, like the next three.
     pub latency_p50_ns: Option<u64>,
     /// 99th percentile.

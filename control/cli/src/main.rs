@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A verb is a file with `Arguments` and `Arguments::run`, and an arm in [`Verb`]. Nothing here decides anything about packets or
-//! policy, and nothing but [`output`] writes to the terminal.
+//! policy, and nothing but [`output`] writes to the terminal; [`top`] takes it over whole.
 //!
 //! Tested by strings of each rendering, and by the built program against a fake control behind a real socket (`tests/`).
 
@@ -50,6 +50,7 @@ mod run;
 mod status;
 mod table;
 mod token;
+mod top;
 mod units;
 mod user;
 mod window;
@@ -98,6 +99,8 @@ enum Verb {
     Readiness(readiness::Arguments),
     /// Announced times in which other things happen than normally
     Window(window::Arguments),
+    /// The workers' load, rates, drops, rings and tables, on the whole terminal, as they change
+    Top(top::Arguments),
     /// The live conversations
     Flows(flows::Arguments),
     /// Dropped packets by segment, port and reason
@@ -160,6 +163,7 @@ impl Verb {
             Self::Questions(arguments) => arguments.run(),
             Self::Readiness(arguments) => arguments.run(),
             Self::Window(arguments) => arguments.run(),
+            Self::Top(arguments) => arguments.run(),
             Self::Flows(arguments) => arguments.run(),
             Self::Drops(arguments) => arguments.run(),
             Self::Observe(arguments) => arguments.run(),

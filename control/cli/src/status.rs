@@ -51,12 +51,13 @@ const LINES_MAX: usize = 10;
 /// Segments with a line of their own, as long as there is no alarm.
 const SEGMENTS_SHOWN: usize = 4;
 
-fn verdict(status: &Status, zone: &LocalTime) -> String {
+/// The answer in one line.
+pub fn verdict(status: &Status, zone: &LocalTime) -> String {
     let verdict = match status.alarms.len() as u64 {
         0 => "all well".to_owned(),
         alarms => format!("NOT well: {}", counted(alarms, "alarm", "alarms")),
     };
-    format!("{verdict}, {} (Loadlock {})\n", zone.seconds(status.time), status.version)
+    format!("{verdict}, {} (Loadlock {})\n", zone.seconds(status.time), printable(&status.version))
 }
 
 /// At most ten lines, unless the first alarm alone takes more: the answer first, then what to do, the most serious first, then the
@@ -262,21 +263,25 @@ fn segments(status: &Status) -> String {
     table.to_string()
 }
 
-fn port_row([segment, mode, rules]: [String; 3], side: Side, port: &PortStatus) -> [String; 9] {
-    let link = match (port.link_up, port.speed_mbps) {
+/// `down`, or the speed as far as the device says it.
+pub fn link(port: &PortStatus) -> String {
+    match (port.link_up, port.speed_mbps) {
         (false, _) => "down".to_owned(),
         (true, Some(speed)) if speed >= 1_000 && speed % 1_000 == 0 => {
             format!("{} Gbit/s", speed / 1_000)
         }
         (true, Some(speed)) => format!("{speed} Mbit/s"),
         (true, None) => "up".to_owned(),
-    };
+    }
+}
+
+fn port_row([segment, mode, rules]: [String; 3], side: Side, port: &PortStatus) -> [String; 9] {
     [
         segment,
         mode,
         rules,
         format!("{}: {}", side.name(), port.port),
-        link,
+        link(port),
         thousands(port.received_packets),
         thousands(port.forwarded_packets),
         thousands(port.dropped_packets),

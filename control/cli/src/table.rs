@@ -69,13 +69,18 @@ const FOLD_COLUMNS: usize = 96;
 
 /// A sentence behind `mark`, folded between words to lines of at most 96 characters; the next lines stand under its beginning.
 pub fn folded(mark: &str, sentence: &str) -> String {
+    folded_to(mark, sentence, FOLD_COLUMNS)
+}
+
+/// The same to lines of at most so many characters; only a word that is longer by itself sticks out.
+pub fn folded_to(mark: &str, sentence: &str, columns: usize) -> String {
     let indent = mark.chars().count();
     let mut text = mark.to_owned();
     let mut column = indent;
     let mut is_first = true;
     for word in printable(sentence).split(' ') {
         let width = word.chars().count();
-        if !is_first && column + 1 + width > FOLD_COLUMNS {
+        if !is_first && column + 1 + width > columns {
             text.push('\n');
             text.push_str(&" ".repeat(indent));
             column = indent;

@@ -35,6 +35,16 @@ pub fn traffic_bytes(bytes: u64) -> String {
     scaled(bytes, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
+/// Packets a second as `1.21 Mpps`.
+pub fn packet_rate(pps: u64) -> String {
+    scaled(pps, &["pps", "kpps", "Mpps", "Gpps"])
+}
+
+/// Bits a second as `9.87 Gbit/s`.
+pub fn bit_rate(bits_per_s: u64) -> String {
+    scaled(bits_per_s, &["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"])
+}
+
 /// Bytes as `256 MiB`, in powers of 1,024 and without a fraction.
 pub fn memory(bytes: u64) -> String {
     match bytes {
@@ -85,6 +95,7 @@ mod tests {
         assert_eq!(latency(None), "-");
         assert_eq!(traffic_bytes(88_412), "88.4 kB");
         assert_eq!(traffic_bytes(u64::MAX), "18.4 EB");
+        assert_eq!((packet_rate(1_210_000), bit_rate(0)), ("1.21 Mpps".into(), "0 bit/s".into()));
         assert_eq!((memory(1), memory(268_435_456)), ("1 KiB".into(), "256 MiB".into()));
     }
 

@@ -131,6 +131,7 @@ impl Core {
                 pid: None,
                 starts: 0,
                 heartbeat_age_ms: None,
+                cycles_per_s: 0,
                 memory,
             };
         };
@@ -140,6 +141,7 @@ impl Core {
             pid: (report.pid != 0).then_some(report.pid),
             starts: report.starts,
             heartbeat_age_ms: age_ms(now_ns, report.heartbeat_ns),
+            cycles_per_s: report.tsc_hz,
             memory,
         }
     }
@@ -265,6 +267,7 @@ fn worker_status(
     let value = |counter: WorkerCounter| values[counter as usize];
     let core = settings.dataplane.worker_cores.get(worker);
     let latency = latency(exchange, worker);
+    let cycles = exchange.latency(worker);
     let quantile = |quantile: f64| latency.as_ref().map(|times| times.value_at_quantile(quantile));
     WorkerStatus {
         index: u32::try_from(worker).unwrap_or(u32::MAX),
@@ -287,6 +290,9 @@ fn worker_status(
         negotiated_unread: value(WorkerCounter::NegotiatedUnread),
         bursts: value(WorkerCounter::Bursts),
         empty_polls: value(WorkerCounter::EmptyPolls),
+        received_packets: exchange.worker_received(worker),
+        sampled_bursts: cycles.iter().map(|(_, count)| count).sum(),
+        sampled_cycles: cycles.iter().map(|(cycles, count)| cycles.saturating_mul(*count)).sum(),
         latency_p50_ns: quantile(0.5),
         latency_p99_ns: quantile(0.99),
         latency_p99_9_ns: quantile(0.999),

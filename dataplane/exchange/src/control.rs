@@ -217,6 +217,12 @@ impl ControlExchange {
         sum
     }
 
+    /// Frames that a worker took from all ports.
+    #[must_use]
+    pub fn worker_received(&self, worker: usize) -> u64 {
+        self.region.port_blocks(worker).iter().map(|block| block.tally().received_packets).sum()
+    }
+
     /// A port's link and device counters.
     #[must_use]
     pub fn port_state(&self, port: usize) -> PortState {

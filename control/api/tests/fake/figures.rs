@@ -42,6 +42,7 @@ pub fn status() -> Status {
             pid: Some(4_711),
             starts: 1,
             heartbeat_age_ms: Some(12),
+            cycles_per_s: 2_000_000_000,
             memory: MemoryStatus {
                 exchange_path: "/dev/hugepages/loadlock".to_owned(),
                 exchange_bytes: 268_435_456,
@@ -74,6 +75,9 @@ pub fn status() -> Status {
             events_sent: 88_412_907,
             bursts: 402_113_000,
             empty_polls: 9_402_113_000,
+            received_packets: 2_222_222_211,
+            sampled_bursts: 6_283_015,
+            sampled_cycles: 6_943_000_000,
             latency_p50_ns: Some(1_840),
             latency_p99_ns: Some(5_120),
             latency_p99_9_ns: Some(11_264),

@@ -7,6 +7,7 @@ mod observe;
 mod offline;
 mod policy;
 mod status;
+mod top;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

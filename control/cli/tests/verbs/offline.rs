@@ -50,7 +50,8 @@ fn help_of_every_verb_explains_its_arguments() {
     let (code, help, _) = run(&["--help"]);
     assert_eq!(code, 0);
     println!("{help}");
-    for verb in ["status", "mode", "rules", "flows", "drops", "observe", "check", "generate"] {
+    for verb in ["status", "mode", "rules", "top", "flows", "drops", "observe", "check", "generate"]
+    {
         assert!(help.contains(&format!("  {verb} ")), "{verb}: {help}");
         assert_eq!(run(&[verb, "--help"]).0, 0);
     }

@@ -485,6 +485,7 @@ pub fn example() -> Figures {
             pid: None,
             starts: 1,
             heartbeat_age_ms: Some(20),
+            cycles_per_s: 2_000_000_000,
             memory: MemoryStatus::default(),
         },
         segments: vec![SegmentStatus {
