@@ -11,7 +11,7 @@ use loadlock_exchange::{ControlExchange, Event, EventKind, Mode};
 use loadlock_learn::{Drift, EvidenceChanges, LearnLimits, Learner, StationRow, Stations, Volume};
 use loadlock_outward::Boards;
 use loadlock_settings::Settings;
-use loadlock_store::Cursor;
+use loadlock_store::{Cursor, Store};
 use tokio::sync::broadcast;
 
 use crate::backend::Command;
@@ -101,6 +101,32 @@ pub(crate) fn now_ns() -> u64 {
     u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// The evidence of the store, row by row: all of it at once would take several times its room. Besides, that some can't be used, if so.
+fn learned(
+    settings: &Settings,
+    names: &[String],
+) -> Result<(Learner, Stations, Option<String>), EngineError> {
+    let mut learner = Learner::new(names, LearnLimits::default());
+    let mut stations = Stations::new(names);
+    let mut unused = 0;
+    Store::read_evidence(&settings.control.store, |row| {
+        if stations::is_station(&row) {
+            let (seen, unread) = stations::decode(std::slice::from_ref(&row));
+            stations.restore(seen);
+            unused += unread;
+        } else {
+            match rows::decode_row(&row) {
+                Some(row) => unused += learner.restore([row]).refused,
+                None => unused += 1,
+            }
+        }
+    })?;
+    let trouble = (unused > 0).then(|| {
+        format!("{unused} evidence rows of the store can't be used; what they were about is learned again")
+    });
+    Ok((learner, stations, trouble))
+}
+
 impl Core {
     /// Takes up where the last control left off.
     pub fn new(
@@ -111,22 +137,6 @@ impl Core {
     ) -> Result<Self, EngineError> {
         let names: Vec<String> =
             settings.segments.iter().map(|segment| segment.name.to_string()).collect();
-        let mut learner = Learner::new(&names, LearnLimits::default());
-        let (seen, evidence): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut storage.evidence).into_iter().partition(stations::is_station);
-        let (evidence, unread) = rows::decode(&evidence);
-        let restored = learner.restore(evidence);
-        let (seen, unread_stations) = stations::decode(&seen);
-        let mut stations = Stations::new(&names);
-        stations.restore(seen);
-        let unread = unread + unread_stations;
-        let mut last_error = None;
-        if unread + restored.refused > 0 {
-            last_error = Some(format!(
-                "{} evidence rows of the store can't be used; what they were about is learned again",
-                unread + restored.refused
-            ));
-        }
         let in_force = storage.in_force.take();
         let pending = in_force.as_ref().and_then(|in_force| in_force.pending);
         let state = match in_force {
@@ -139,6 +149,7 @@ impl Core {
                 State { number, ..state }
             }
         };
+        let (learner, stations, mut last_error) = learned(&settings, &names)?;
         for alarm in &storage.alarms {
             tracing::error!("{alarm}");
         }
@@ -154,6 +165,8 @@ impl Core {
         let denials = DenialLog::restored(&names, &denied, storage.usage, now_ns());
         let flows = std::mem::take(&mut storage.flows);
         let history = History::new(names.clone(), now_ns(), room, &flows);
+        // Some may have ended while no control ran. Without any, the rules needn't be made anew to find that out.
+        let expiry_ns = state.document.next_expiry_ns(0);
         let now = Instant::now();
         let mut core = Self {
             said,
@@ -193,8 +206,7 @@ impl Core {
             denials,
             shadow: None,
             replaced: None,
-            // Some may have ended while no control ran.
-            expiry_ns: Some(0),
+            expiry_ns,
         };
         core.windows_changed();
         Ok(core)

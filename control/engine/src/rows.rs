@@ -23,6 +23,7 @@ pub(crate) fn encode(changes: &EvidenceChanges) -> (Vec<Vec<u8>>, Vec<StoredRow>
     (removed, written.collect())
 }
 
+#[cfg(test)]
 /// Reads stored rows; the second value counts those that can't be read.
 pub(crate) fn decode(rows: &[StoredRow]) -> (Vec<EvidenceRow>, usize) {
     let read: Vec<EvidenceRow> = rows.iter().filter_map(decode_row).collect();

@@ -98,21 +98,21 @@ impl State {
         let known = |rule: &&loadlock_policy::Rule| {
             segments.iter().any(|segment| segment.name == *rule.parts().segment)
         };
+        let bound = Policy::default()
+            .with_bindings(held(self, settings), "stored bindings")
+            .map_err(|error| error.to_string())?;
         let own;
-        let policy = if self.policy.rules().iter().all(|rule| known(&rule))
-            && self.policy.bindings().is_empty()
-        {
+        let policy = if self.policy.rules().iter().all(|rule| known(&rule)) {
             &*self.policy
         } else {
             let rules = self.policy.rules().iter().filter(known).cloned().collect();
-            own = Policy::from_rules(rules, "stored rules")
-                .and_then(|policy| policy.with_bindings(held(self, settings), "stored bindings"))
-                .map_err(|error| error.to_string())?;
+            own = Policy::from_rules(rules, "stored rules").map_err(|error| error.to_string())?;
             &own
         };
         let seed = seed().map_err(|error| format!("/dev/urandom gives no seed: {error}"))?;
         let capacity = settings.dimensions().rule_capacity;
-        let image = policy.compile(&segments, self.number.0, seed, capacity).map_err(|error| {
+        let image = policy.compile_with(bound.bindings(), &segments, self.number.0, seed, capacity);
+        let image = image.map_err(|error| {
             let cause = std::error::Error::source(&error);
             cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
         })?;

@@ -81,7 +81,6 @@ pub(crate) struct Storage {
     pub in_force: Option<InForce>,
     /// What somebody has to know about the store.
     pub alarms: Vec<String>,
-    pub evidence: Vec<EvidenceRow>,
     pub answers: Vec<Answer>,
     pub cursors: Vec<Cursor>,
     /// Flow records of the hour that runs.
@@ -101,7 +100,6 @@ impl Storage {
         let flows = store.flows_of(hour_of(now_ns))?;
         let denied = store.newest_flows_below(history::BEHIND_DENIED, DENIED_MAX)?;
         let usage = store.usage()?;
-        let evidence = store.load_evidence()?;
         let answers = store.answers()?;
         let cursors = store.cursors()?;
         let bypasses = store.bypasses()?;
@@ -117,7 +115,6 @@ impl Storage {
             thread: Some(thread),
             in_force,
             alarms,
-            evidence,
             answers,
             cursors,
             flows,

@@ -253,24 +253,30 @@ impl Learner {
 
     /// Everything that is known, with directions: what decisions are made from.
     fn ledger(&self) -> Ledger {
-        let mut keys: HashMap<Tuple, (Evidence, bool)> = HashMap::with_capacity(self.settled.len());
         let group = |tuple: &Tuple, evidence: &Evidence| tuple.server_place().is_group(evidence);
-        keys.extend(
-            self.settled
-                .iter()
-                .map(|(key, entry)| (*key, (entry.evidence, group(key, &entry.evidence)))),
-        );
         let directions = self.directions();
+        let mut open: HashMap<Tuple, Evidence> = HashMap::new();
         for (key, entry) in &self.conversations {
             let direction = directions.of(key, &entry.evidence);
             let evidence = Evidence { basis: Some(direction.basis), ..entry.evidence };
             let tuple = Tuple::new(key, direction.server.other());
-            let own = (evidence, group(&tuple, &evidence));
-            keys.entry(tuple).and_modify(|known| known.0.join(&evidence)).or_insert(own);
+            open.entry(tuple).and_modify(|known| known.join(&evidence)).or_insert(evidence);
         }
-        Ledger::new(
-            keys.into_iter().map(|(key, (evidence, group))| (key, evidence, group)).collect(),
-        )
+        // The settled keys are many more: they aren't held in a table a second time.
+        let mut keys = Vec::with_capacity(self.settled.len() + open.len());
+        for (key, entry) in self.settled.iter() {
+            let is_group = group(key, &entry.evidence);
+            let mut evidence = entry.evidence;
+            if let Some(more) = open.remove(key) {
+                evidence.join(&more);
+            }
+            keys.push((*key, evidence, is_group));
+        }
+        keys.extend(open.into_iter().map(|(key, evidence)| {
+            let is_group = group(&key, &evidence);
+            (key, evidence, is_group)
+        }));
+        Ledger::new(keys)
     }
 
     /// Weighs all evidence. Takes time in proportion to it, and to devices times roles.

@@ -3,30 +3,39 @@
 
 use crate::file::{RuleFile, VlanFile};
 
-/// The rules of a canonical text; `None` if it isn't one.
-pub(crate) fn read(text: &str) -> Option<Vec<RuleFile>> {
-    let (head, rules) = split(text)?;
-    (head.trim_end() == "format = 1").then_some(rules)
+/// Hands over the rules of a canonical text one by one; `None` if it isn't one, or `each` wants no more. Some may have been handed over.
+pub(crate) fn read(text: &str, each: impl FnMut(RuleFile) -> Option<()>) -> Option<()> {
+    let head = walk(text, each)?;
+    (head.trim_end() == "format = 1").then_some(())
 }
 
 /// Takes the canonical rules at the end of a text apart from what is before them; `None` if its rules aren't canonical, or not at the
 /// end.
 pub(crate) fn split(text: &str) -> Option<(&str, Vec<RuleFile>)> {
+    let mut rules = Vec::with_capacity(text.len() / 256);
+    let head = walk(text, |rule| {
+        rules.push(rule);
+        Some(())
+    })?;
+    Some((head, rules))
+}
+
+/// What is before the canonical rules at the end of a text.
+pub(crate) fn walk(text: &str, mut each: impl FnMut(RuleFile) -> Option<()>) -> Option<&str> {
     const HEADER: &str = "[[rule]]";
     let Some(at) = text.find("\n[[rule]]\n") else {
-        return (!text.contains(HEADER)).then_some((text, Vec::new()));
+        return (!text.contains(HEADER)).then_some(text);
     };
     let (head, rest) = text.split_at(at + 1);
     let mut lines = rest.split('\n');
-    let mut rules = Vec::with_capacity(rest.len() / 256);
     while let Some(line) = lines.next() {
         if line != HEADER {
             return None;
         }
         // What follows is the next rule, or nothing: the last line break was the rule's empty line.
-        rules.push(read_rule(&mut lines)?);
+        each(read_rule(&mut lines)?)?;
     }
-    Some((head, rules))
+    Some(head)
 }
 
 fn read_rule<'t>(lines: &mut impl Iterator<Item = &'t str>) -> Option<RuleFile> {
@@ -89,7 +98,17 @@ fn text(value: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{read, split};
+    use super::split;
+    use crate::file::RuleFile;
+
+    fn read(text: &str) -> Option<Vec<RuleFile>> {
+        let mut rules = Vec::new();
+        super::read(text, |rule| {
+            rules.push(rule);
+            Some(())
+        })?;
+        Some(rules)
+    }
 
     const RULE: &str = "format = 1\n\n[[rule]]\nid = 7\nsegment = \"fab\"\nvlan = 10\nclient = \"10.0.0.1\"\nclient_side = \"a\"\n\
         server = \"10.0.0.2\"\nservice = \"tcp/1\"\nopens = \"client\"\nmidstream = false\nreason = \"a \\\"b\\\" \\\\c\"\n";

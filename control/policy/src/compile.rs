@@ -8,6 +8,7 @@ use loadlock_exchange::{
 };
 use loadlock_packet::{KeyTail, SEGMENTS_MAX, SegmentId};
 
+use crate::binding::Binding;
 use crate::policy::Policy;
 
 /// A segment of the configuration, and what it does.
@@ -101,6 +102,21 @@ impl Policy {
         seed: Seed,
         rule_capacity: usize,
     ) -> Result<PolicyImage, PolicyCompileError> {
+        self.compile_with(self.bindings(), segments, version, seed, rule_capacity)
+    }
+
+    /// [`Policy::compile`] with other bindings than its own, which don't contradict each other; without a copy of the rules.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn compile_with(
+        &self,
+        bindings: &[Binding],
+        segments: &[SegmentDefinition],
+        version: u64,
+        seed: Seed,
+        rule_capacity: usize,
+    ) -> Result<PolicyImage, PolicyCompileError> {
         let too_many = PolicyCompileError::TooManySegments { segments: segments.len() };
         let ids = (0..segments.len()).map(SegmentId::new).collect::<Option<Vec<_>>>();
         let ids = ids.ok_or(too_many)?;
@@ -114,7 +130,7 @@ impl Policy {
         let image = PolicyImage::compile(version, &policies, &entries, seed, rule_capacity)
             .map_err(PolicyCompileError::Tables)?;
         // Bindings of segments that aren't there are about nobody here.
-        let bound = self.bindings().iter().filter_map(|binding| {
+        let bound = bindings.iter().filter_map(|binding| {
             let segment = names.get(&*binding.parts().segment)?;
             Some(binding.entry(*segment))
         });

@@ -41,6 +41,10 @@ impl Policy {
         Self { rules, bindings }
     }
 
+    pub(crate) fn into_rules(self) -> Vec<Rule> {
+        self.rules
+    }
+
     /// The same rules with other bindings; `place` names their origin in messages.
     ///
     /// # Errors

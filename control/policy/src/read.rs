@@ -82,13 +82,11 @@ pub(crate) fn parse(text: &str, place: &str) -> Result<Policy, PolicyErrors> {
     // Bindings, of which there are few, follow the rules in what a program writes.
     let (head, tail) = text.find("\n[[binding]]\n").map_or((text, ""), |at| text.split_at(at));
     let bound = toml::from_str::<PolicyFile>(&format!("format = {FILE_FORMAT}\n{tail}"));
-    if let (Some(rule), Ok(PolicyFile { binding, .. })) = (crate::canonical::read(head), bound) {
+    if let Ok(PolicyFile { binding, .. }) = bound
         // Only what has no mistake is taken on the short way, so that messages have their lines.
-        let file = PolicyFile { format: FILE_FORMAT, rule, binding };
-        let quick = validate::without_lines(file, place);
-        if quick.is_ok() {
-            return quick;
-        }
+        && let Some(quick) = validate::canonical(head, binding, place)
+    {
+        return Ok(quick);
     }
     with_table(text, place, |table, mut findings| {
         refuse_unknown_keys(table, FILE_KEYS, &mut findings);

@@ -1,7 +1,8 @@
 //! From what was written to a [`Policy`]: every mistake is noted, none ends the reading.
 
-use std::collections::hash_map::Entry;
+use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use loadlock_exchange::{RULES_MAX, RuleId, SHAPES_MAX, Shape};
@@ -99,6 +100,22 @@ pub(crate) fn without_lines(file: PolicyFile, place: &str) -> Result<Policy, Pol
         findings.report_file(None, "format", problem);
     }
     policy(file.rule, file.binding, findings)
+}
+
+/// A canonical text without a mistake; `None` for any other. Its rules become valid ones one by one: what is written takes three times the
+/// room of what it says.
+pub(crate) fn canonical(text: &str, bindings: Vec<BindingFile>, place: &str) -> Option<Policy> {
+    let mut findings = Findings::new(place, NoPlaces);
+    let (mut texts, mut rules) = (Texts::default(), Vec::new());
+    crate::canonical::read(text, |rule| {
+        let id = rule.id.and_then(|id| RuleId::new(u32::try_from(id).ok()?))?;
+        rules.push(one(rule, rules.len(), id, &mut texts, &mut findings)?);
+        Some(())
+    })?;
+    rules.shrink_to_fit();
+    let policy = together(rules, place).ok()?;
+    let bindings = binding::validate(bindings, &mut findings);
+    findings.errors.is_empty().then(|| Policy::from_checked(policy.into_rules(), bindings))
 }
 
 /// [`Policy::with_bindings`].
@@ -342,26 +359,41 @@ fn opens_from_name(name: &str) -> Result<Opens, Refused> {
 
 /// Notes rules that have an entry of the allowlist in common, and shapes beyond what the allowlist takes.
 fn refuse_same_meaning<P: Places>(rules: &[(usize, &Rule)], findings: &mut Findings<'_, P>) {
-    let mut seen: HashMap<(&str, Block), (usize, RuleId)> = HashMap::with_capacity(rules.len());
     let mut shapes: Vec<(Shape, usize, RuleId)> = Vec::new();
-    for (index, rule) in rules {
-        let mut first = None;
+    let hasher = RandomState::new();
+    let mut hashes: Vec<(u64, u32)> = Vec::with_capacity(rules.len());
+    for (at, (_, rule)) in (0..).zip(rules) {
         rule.each_block(|block| {
             match shapes.iter_mut().find(|(shape, ..)| *shape == block.shape) {
                 Some((_, count, _)) => *count += 1,
                 None => shapes.push((block.shape, 1, rule.id())),
             }
-            match seen.entry((&rule.parts().segment, block)) {
-                Entry::Vacant(entry) => {
-                    entry.insert((*index, rule.id()));
-                }
-                Entry::Occupied(entry) => first = first.or(Some(*entry.get())),
+            hashes.push((hasher.hash_one((&rule.parts().segment, block)), at));
+        });
+    }
+    // Rules that share a hash are few; only those are compared, since a table of all blocks takes more room than all rules.
+    hashes.sort_unstable();
+    let mut alike: Vec<u32> = hashes
+        .chunk_by(|(one, _), (other, _)| one == other)
+        .filter(|same| same.len() > 1)
+        .flat_map(|same| same.iter().map(|(_, at)| *at))
+        .collect();
+    drop(hashes);
+    alike.sort_unstable();
+    alike.dedup();
+    let mut seen: HashMap<(&str, Block), (usize, RuleId)> = HashMap::new();
+    for (index, rule) in alike.into_iter().map(|at| rules[at as usize]) {
+        let mut first = None;
+        rule.each_block(|block| match seen.entry((&rule.parts().segment, block)) {
+            Entry::Vacant(entry) => {
+                entry.insert((index, rule.id()));
             }
+            Entry::Occupied(entry) => first = first.or(Some(*entry.get())),
         });
         if let Some((first_index, first_id)) = first {
             let first_line = findings.places.line(first_index, "");
             let first_id = first_id.number();
-            findings.report(*index, "", Problem::SameMeaning { first_id, first_line });
+            findings.report(index, "", Problem::SameMeaning { first_id, first_line });
         }
     }
     if shapes.len() > SHAPES_MAX {

@@ -35,18 +35,25 @@ pub(crate) fn place(database: &Path) -> PathBuf {
 }
 
 impl Copy {
-    pub fn of(in_force: &InForce) -> Self {
-        let version = &in_force.version;
+    pub fn of(in_force: InForce) -> Self {
+        let version = in_force.version;
         Self {
             schema: SCHEMA_VERSION.unsigned_abs(),
             entry: in_force.entry,
             number: version.number,
-            sha256: version.sha256.clone(),
-            content: version.content.clone(),
+            sha256: version.sha256,
+            content: version.content,
         }
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
+    /// True if writing it again would write the same.
+    pub fn is_of(&self, in_force: &InForce) -> bool {
+        let own = (self.schema, self.entry, self.number, &self.sha256);
+        let version = &in_force.version;
+        own == (SCHEMA_VERSION.unsigned_abs(), in_force.entry, version.number, &version.sha256)
+    }
+
+    fn write_to(&self, file: &mut File) -> io::Result<()> {
         let content = &self.content;
         let numbers = [self.schema, self.entry, self.number.0, content.created_ns];
         let numbers = numbers.map(u64::to_le_bytes);
@@ -60,14 +67,17 @@ impl Copy {
             content.source.as_bytes(),
             content.rules.as_bytes(),
         ];
-        let mut bytes = FIRST_LINE.to_vec();
+        let mut sum = Sha256::new();
+        let mut put = |bytes: &[u8]| {
+            sum.update(bytes);
+            file.write_all(bytes)
+        };
+        put(FIRST_LINE)?;
         for field in numbers.iter().map(|number| &number[..]).chain(texts) {
-            bytes.extend((field.len() as u64).to_le_bytes());
-            bytes.extend(field);
+            put(&(field.len() as u64).to_le_bytes())?;
+            put(field)?;
         }
-        let sum = Sha256::digest(&bytes);
-        bytes.extend(sum);
-        bytes
+        file.write_all(&sum.finalize())
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -109,7 +119,7 @@ impl Copy {
         new.push(".new");
         let new = PathBuf::from(new);
         let mut file = File::create(&new)?;
-        file.write_all(&self.to_bytes())?;
+        self.write_to(&mut file)?;
         file.sync_all()?;
         fs::rename(&new, &place)?;
         match place.parent() {
@@ -126,7 +136,7 @@ impl Store {
         let written = match self.in_force() {
             Ok(Some(in_force)) => {
                 self.head.set(Some(Some(Head::of(&in_force))));
-                Copy::of(&in_force).write(&self.path).map_err(|error| error.to_string())
+                Copy::of(in_force).write(&self.path).map_err(|error| error.to_string())
             }
             Ok(None) => Ok(()),
             Err(error) => Err(error.to_string()),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::copy::Copy;
 use crate::error::StoreError;
 use crate::evidence::EvidenceRow;
-use crate::force::InForce;
+use crate::force::{Head, InForce};
 use crate::open::{SCHEMA_VERSION, Store};
 use crate::version::VersionNumber;
 
@@ -42,6 +42,13 @@ pub fn open(path: &Path, now_ns: u64) -> Result<Opened, StoreError> {
     };
     let mut opened = Opened { store, in_force, alarms: Vec::new() };
     opened.say_what_is_damaged(broken);
+    // One that is up to date isn't written again: of a large policy it takes a second, and room.
+    if let (Some(copy), Some(in_force)) = (&copy, &opened.in_force)
+        && copy.is_of(in_force)
+    {
+        opened.store.head.set(Some(Some(Head::of(in_force))));
+        return Ok(opened);
+    }
     opened.take_newer(copy, now_ns)?;
     opened.store.refresh_copy();
     opened.alarms.extend(opened.store.copy_trouble());
@@ -118,7 +125,7 @@ fn replace(
     error: &StoreError,
 ) -> Result<Opened, StoreError> {
     let old = Store::open_unchecked(path)?;
-    let proven = old.in_force().ok().flatten().map(|in_force| Copy::of(&in_force));
+    let proven = old.in_force().ok().flatten().map(Copy::of);
     let newest = [proven, copy].into_iter().flatten().max_by_key(|copy| copy.entry);
     let Some(newest) = newest else { return Err(again(path, error)) };
     let evidence = old.readable_evidence();
