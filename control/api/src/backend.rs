@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use crate::account::{AccountAnswer, AccountRequest, Actor, LOCK_S, LOGIN_FAILURES_MAX};
+use crate::audit::{AuditCheck, AuditLog, AuditQuery};
 use crate::binding::{Binding, BindingRenewal, BindingRenewed};
 use crate::bypass::{BypassBody, BypassChanged};
 use crate::event::EventLine;
@@ -125,6 +126,18 @@ pub trait Backend: Send + Sync + 'static {
         request: AccountRequest,
         actor: &Actor,
     ) -> Result<AccountAnswer, BackendError>;
+
+    /// Entries of the audit log, newest first.
+    ///
+    /// # Errors
+    /// [`BackendError::Invalid`] for an unknown action, [`BackendError::Store`].
+    fn audit(&self, query: &AuditQuery) -> Result<AuditLog, BackendError>;
+
+    /// Checks every entry of the audit log and their chain. Reads all of it: some µs an entry.
+    ///
+    /// # Errors
+    /// [`BackendError::Store`].
+    fn check_audit(&self) -> Result<AuditCheck, BackendError>;
 
     /// Events from now on. Called once, when serving starts, on the server's thread: must not wait. Events that the server is too slow
     /// for are told to clients as lost.

@@ -22,6 +22,7 @@
 mod account;
 mod address;
 mod alarm;
+mod audit;
 mod backend;
 mod binding;
 mod bypass;
@@ -52,6 +53,7 @@ pub use account::{
     TOKEN_S_MAX, User, UserChange,
 };
 pub use address::{AddressFilter, AddressFilterError};
+pub use audit::{AuditCheck, AuditLine, AuditLog, AuditQuery};
 pub use backend::{Backend, BackendError, Identity};
 pub use binding::{Binding, BindingRenewal, BindingRenewed};
 pub use bypass::{BYPASS_S_MAX, Bypass, BypassBody, BypassChanged};
@@ -84,8 +86,8 @@ pub use time::Time;
 pub use traffic::{DropCount, Flow, FlowState, Side, Verdict};
 pub use user::local_user;
 pub use versions::{
-    ALLOW_FOR_S_MAX, Allow, AssertionResult, AuditLine, CONFIRM_WITHIN_S_MAX, Denial, Draft,
-    IsItMe, IslandSwitch, POLICY_BYTES_MAX, PolicyAnswer, PolicyChanged, PolicyDiff, PolicyRequest,
+    ALLOW_FOR_S_MAX, Allow, AssertionResult, CONFIRM_WITHIN_S_MAX, Denial, Draft, IsItMe,
+    IslandSwitch, POLICY_BYTES_MAX, PolicyAnswer, PolicyChanged, PolicyDiff, PolicyRequest,
     PolicyText, PolicyVersion, Proposal, Proposed, RollBack, RuleChange, Step, StepBody,
     TestResult, TupleAnswer, TupleQuery, VerdictChange,
 };

@@ -1,6 +1,7 @@
 //! A moment on the wire: RFC 3339 in UTC with nanoseconds, so that it sorts as text and reads without a tool.
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::de::Error;
@@ -40,13 +41,23 @@ impl Serialize for Time {
     }
 }
 
+/// RFC 3339 with an offset; the error says what is allowed.
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let time = text.parse::<Timestamp>().ok();
+        let ns = time.and_then(|time| u64::try_from(time.as_nanosecond()).ok());
+        ns.map(Self).ok_or_else(|| {
+            format!("\"{text}\" isn't allowed, allowed is a time such as 2026-05-04T12:03:11Z, from 1970 to 2554")
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let time = text.parse::<Timestamp>().map_err(D::Error::custom)?;
-        u64::try_from(time.as_nanosecond())
-            .map(Self)
-            .map_err(|_| D::Error::custom(format!("{text} isn't between 1970 and 2554")))
+        text.parse().map_err(D::Error::custom)
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::audit::AuditLine;
 use crate::device::{Device, DeviceChanges, DeviceQuery};
 use crate::listing::Listing;
 use crate::policy::Mode;
@@ -216,21 +217,6 @@ pub struct PolicyVersion {
     pub previous: Option<u64>,
     /// SHA-256 of all of it, hexadecimal.
     pub sha256: String,
-}
-
-/// One entry of the audit log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct AuditLine {
-    /// Its number in the log.
-    pub number: u64,
-    /// When.
-    pub time: Time,
-    /// Who.
-    pub actor: String,
-    /// What was done.
-    pub action: String,
-    /// Reason or remark.
-    pub note: String,
 }
 
 /// A version with its texts and its history.

@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod allow;
+mod audit;
 mod backup;
 mod bindings;
 mod bundle;
@@ -81,6 +82,8 @@ enum Verb {
     Rules(rules::Arguments),
     /// Policy versions: propose, approve, apply, roll back, compare, test
     Policy(policy::Arguments),
+    /// Who did what, and whether the log that says so is whole
+    Audit(audit::Arguments),
     /// Permit something for a time
     Allow(allow::Arguments),
     /// Cut a zone off, or let it back
@@ -154,6 +157,7 @@ impl Verb {
             Self::Bypass(arguments) => arguments.run(),
             Self::Rules(arguments) => arguments.run(),
             Self::Policy(arguments) => arguments.run(),
+            Self::Audit(arguments) => arguments.run(),
             Self::Allow(arguments) => arguments.run(),
             Self::Island(arguments) => arguments.run(),
             Self::Device(arguments) => arguments.run(),

@@ -6,9 +6,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use loadlock_api::{
-    ALLOW_FOR_S_MAX, Allow, AuditLine, BackendError, CONFIRM_WITHIN_S_MAX, Draft, IslandSwitch,
-    Listing, PolicyAnswer, PolicyDiff, PolicyRequest, PolicyText, PolicyVersion, Proposal,
-    Proposed, RollBack, RuleChange, Step, StepBody, Time,
+    ALLOW_FOR_S_MAX, Allow, BackendError, CONFIRM_WITHIN_S_MAX, Draft, IslandSwitch, Listing,
+    PolicyAnswer, PolicyDiff, PolicyRequest, PolicyText, PolicyVersion, Proposal, Proposed,
+    RollBack, RuleChange, Step, StepBody, Time,
 };
 use loadlock_exchange::Mode;
 use loadlock_policy::{Document, Policy, PolicyErrors, Rule};
@@ -21,6 +21,7 @@ use crate::shadow::Shadow;
 use crate::state::State;
 
 mod asked;
+mod audit;
 mod devices;
 mod evidence;
 mod proof;
@@ -28,6 +29,11 @@ mod proof;
 pub(crate) use asked::{Asked, device_at, device_words, verdict_words};
 
 type Answer = Result<PolicyAnswer, BackendError>;
+
+/// Two digits a byte.
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// A store's refusal in the API's words.
 pub(crate) fn store_error(error: StoreError) -> BackendError {
@@ -68,7 +74,7 @@ pub(crate) fn version_line(version: &VersionSummary) -> PolicyVersion {
         created: Time::from_ns(version.created_ns),
         applied: version.applied_ns.map(Time::from_ns),
         previous: version.previous.map(|previous| previous.0),
-        sha256: version.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: hexadecimal(&version.sha256),
     }
 }
 
@@ -197,16 +203,7 @@ impl CoreBackend {
             modes: modes.collect(),
             source: version.content.source,
             rules: version.content.rules,
-            audit: entries
-                .into_iter()
-                .map(|entry| AuditLine {
-                    number: entry.number,
-                    time: Time::from_ns(entry.time_ns),
-                    actor: entry.actor,
-                    action: entry.action.name().to_owned(),
-                    note: entry.note,
-                })
-                .collect(),
+            audit: entries.into_iter().map(audit::audit_line).collect(),
         })
     }
 

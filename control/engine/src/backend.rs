@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use loadlock_api::{
-    AccountAnswer, AccountRequest, Actor, Backend, BackendError, Binding, BindingRenewal,
-    BindingRenewed, BypassBody, BypassChanged, DropCount, EventLine, Explanation, ExplanationQuery,
-    Flow, FlowQuery, Identity, IsItMe, LearningAnswer, LearningRequest, Listing, Mode, ModeChanged,
-    PolicyAnswer, PolicyChanged, PolicyRequest, Rule, RuleQuery, ShadowStatus, Status,
+    AccountAnswer, AccountRequest, Actor, AuditCheck, AuditLog, AuditQuery, Backend, BackendError,
+    Binding, BindingRenewal, BindingRenewed, BypassBody, BypassChanged, DropCount, EventLine,
+    Explanation, ExplanationQuery, Flow, FlowQuery, Identity, IsItMe, LearningAnswer,
+    LearningRequest, Listing, Mode, ModeChanged, PolicyAnswer, PolicyChanged, PolicyRequest, Rule,
+    RuleQuery, ShadowStatus, Status,
 };
 use loadlock_outward::{Figures, Source};
 use loadlock_policy::AddressMatch;
@@ -187,6 +188,14 @@ impl Backend for CoreBackend {
         actor: &Actor,
     ) -> Result<AccountAnswer, BackendError> {
         self.access.answer(request, actor)
+    }
+
+    fn audit(&self, query: &AuditQuery) -> Result<AuditLog, BackendError> {
+        self.audit_log(query)
+    }
+
+    fn check_audit(&self) -> Result<AuditCheck, BackendError> {
+        self.audit_check()
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>> {

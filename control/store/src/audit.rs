@@ -66,7 +66,9 @@ impl Action {
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    /// The action with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|action| action.name() == name)
     }
 }
@@ -97,6 +99,45 @@ pub struct AuditEntry {
     /// Of [`Action::Applied`]: time in ns within which it must be confirmed; 0: needn't be. Of [`Action::BypassOn`]: for how long; 0:
     /// until it is taken out.
     pub confirm_within_ns: u64,
+    /// SHA-256 over all of it and the hash of the entry before.
+    pub sha256: Vec<u8>,
+}
+
+/// Which entries are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    /// Only what this one did.
+    pub actor: Option<String>,
+    /// Only such.
+    pub action: Option<Action>,
+    /// Only from then on, ns since 1970.
+    pub since_ns: u64,
+    /// Only entries with a lower number.
+    pub before: Option<u64>,
+    /// Most entries.
+    pub limit: u32,
+}
+
+/// The newest entries that fit a filter, newest first.
+#[derive(Clone, Debug)]
+pub struct AuditPage {
+    /// Those that are whole.
+    pub entries: Vec<AuditEntry>,
+    /// How many more there would have been, were they not damaged.
+    pub damaged: u64,
+    /// How many fit, without a limit.
+    pub total: u64,
+}
+
+/// What became of a look at the whole log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditExamined {
+    /// Entries from the first on that are whole.
+    pub whole: u64,
+    /// SHA-256 of the last of these; empty without one.
+    pub last_sha256: Vec<u8>,
+    /// The first entry that isn't whole, or before which the chain is broken, and that in words.
+    pub broken: Option<(u64, String)>,
 }
 
 /// An entry to be appended.
@@ -199,6 +240,7 @@ fn read_entry(row: &Row<'_>) -> rusqlite::Result<Option<AuditEntry>> {
         version_sha256: row.get(5)?,
         note: row.get(6)?,
         confirm_within_ns: row.get(7)?,
+        sha256: row.get(9)?,
     }))
 }
 
@@ -224,25 +266,67 @@ impl Store {
         rows.collect::<Result<_, _>>().map_err(&failed)
     }
 
+    /// The newest entries that fit, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn audit_page(&self, filter: &AuditFilter) -> Result<AuditPage, StoreError> {
+        const FITS: &str = "FROM audit WHERE (?1 IS NULL OR actor = ?1) AND (?2 IS NULL OR action = ?2) AND time_ns >= ?3 AND number < ?4";
+        let failed = self.failed("read the audit log of");
+        // SQLite's numbers have 63 bits.
+        let bounded = |number: u64| number.min(i64::MAX.cast_unsigned());
+        let action = filter.action.map(Action::name);
+        let (since, before) =
+            (bounded(filter.since_ns), bounded(filter.before.unwrap_or(u64::MAX)));
+        let total = self
+            .connection
+            .query_row(
+                &format!("SELECT count(*) {FITS}"),
+                params![filter.actor, action, since, before],
+                |row| row.get(0),
+            )
+            .map_err(&failed)?;
+        let sql = format!("SELECT {COLUMNS} {FITS} ORDER BY number DESC LIMIT ?5");
+        let mut statement = self.connection.prepare(&sql).map_err(&failed)?;
+        let rows = statement
+            .query_map(params![filter.actor, action, since, before, filter.limit], read)
+            .map_err(&failed)?;
+        let rows = rows.collect::<Result<Vec<_>, _>>().map_err(&failed)?;
+        let count = rows.len();
+        let entries: Vec<AuditEntry> = rows.into_iter().filter_map(|row| row.entry).collect();
+        Ok(AuditPage { damaged: (count - entries.len()) as u64, entries, total })
+    }
+
     /// Checks every entry and the chain. `None`: whole; else what is wrong first, in words.
     ///
     /// # Errors
     /// [`StoreError::Database`].
     pub fn check_audit(&self) -> Result<Option<String>, StoreError> {
-        let mut previous: Vec<u8> = Vec::new();
-        for (at, stored) in self.audit_rows("ORDER BY number")?.into_iter().enumerate() {
-            let number = at as u64 + 1;
+        Ok(self.examine_audit()?.broken.map(|(_, finding)| finding))
+    }
+
+    /// Checks every entry and the chain, up to the first that is broken. Reads all of the log: some µs an entry.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn examine_audit(&self) -> Result<AuditExamined, StoreError> {
+        let mut examined = AuditExamined { whole: 0, last_sha256: Vec::new(), broken: None };
+        for stored in self.audit_rows("ORDER BY number")? {
+            let number = examined.whole + 1;
             let Some(entry) = stored.entry else {
-                return Ok(Some(format!("entry {number} of the audit log is damaged")));
+                let finding = format!("entry {number} of the audit log is damaged");
+                examined.broken = Some((number, finding));
+                break;
             };
-            if entry.number != number || stored.previous_sha256 != previous {
-                return Ok(Some(format!(
-                    "the audit log's chain is broken before entry {}",
-                    entry.number
-                )));
+            if entry.number != number || stored.previous_sha256 != examined.last_sha256 {
+                let finding =
+                    format!("the audit log's chain is broken before entry {}", entry.number);
+                examined.broken = Some((entry.number, finding));
+                break;
             }
-            previous = stored.sha256;
+            examined.whole = number;
+            examined.last_sha256 = stored.sha256;
         }
-        Ok(None)
+        Ok(examined)
     }
 }

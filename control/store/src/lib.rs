@@ -32,7 +32,7 @@ mod version;
 
 pub use account::{Account, AccountChange, Secret};
 pub use answer::{Answer, NewAnswer};
-pub use audit::{Action, AuditEntry};
+pub use audit::{Action, AuditEntry, AuditExamined, AuditFilter, AuditPage};
 pub use backup::{BackupSummary, Restored, back_up, check, restore};
 pub use bypass::NewBypass;
 pub use error::StoreError;

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use loadlock_store::{
-    Action, EvidenceRow, NewBypass, NewVersion, SegmentMode, Store, StoreError, VersionNumber,
-    VersionState, open,
+    Action, AuditFilter, EvidenceRow, NewBypass, NewVersion, SegmentMode, Store, StoreError,
+    VersionNumber, VersionState, open,
 };
 use tempfile::tempdir;
 
@@ -99,6 +99,10 @@ fn a_changed_log_is_told_and_a_forged_version_is_not_enforced() {
     let store = Store::open(&path).unwrap();
     let broken = store.check_audit().unwrap().unwrap();
     assert_eq!(broken, "entry 3 of the audit log is damaged");
+    let examined = store.examine_audit().unwrap();
+    assert_eq!((examined.whole, examined.broken.unwrap().0), (2, 3));
+    let page = store.audit_page(&AuditFilter { limit: 9, ..AuditFilter::default() }).unwrap();
+    assert_eq!((page.entries.len() as u64 + 1, page.damaged), (page.total, 1));
     drop(store);
     // An approval that was taken out breaks the chain.
     tamper(&path, "DELETE FROM audit WHERE number = 2");
@@ -109,6 +113,38 @@ fn a_changed_log_is_told_and_a_forged_version_is_not_enforced() {
 }
 
 /// A store as schema 1 left it.
+#[test]
+fn the_log_comes_in_pages_the_newest_first() {
+    let folder = tempdir().unwrap();
+    let store = prepared(&folder.path().join("store.db"));
+    let all = store.audit(None).unwrap();
+    let page = |filter: AuditFilter| {
+        let page = store.audit_page(&AuditFilter { limit: 2, ..filter }).unwrap();
+        assert_eq!(page.damaged, 0);
+        (page.entries.iter().map(|entry| entry.number).collect::<Vec<_>>(), page.total)
+    };
+    let (count, any) = (all.len() as u64, AuditFilter::default());
+    assert!(count >= 3, "{all:?}");
+    assert_eq!(page(any.clone()), (vec![count, count - 1], count));
+    assert_eq!(page(AuditFilter { before: Some(2), ..any.clone() }), (vec![1], 1));
+    assert_eq!(page(AuditFilter { before: Some(0), ..any.clone() }), (vec![], 0));
+    assert_eq!(page(AuditFilter { since_ns: u64::MAX, ..any.clone() }), (vec![], 0));
+    assert_eq!(page(AuditFilter { actor: Some("' OR 1".to_owned()), ..any.clone() }), (vec![], 0));
+    for action in Action::ALL {
+        let fit: Vec<u64> = all
+            .iter()
+            .rev()
+            .filter(|entry| entry.action == action)
+            .map(|entry| entry.number)
+            .collect();
+        let (numbers, total) = page(AuditFilter { action: Some(action), ..any.clone() });
+        assert_eq!((numbers.as_slice(), total), (&fit[..fit.len().min(2)], fit.len() as u64));
+    }
+    let examined = store.examine_audit().unwrap();
+    assert_eq!((examined.whole, examined.broken), (count, None));
+    assert_eq!(examined.last_sha256, all.last().unwrap().sha256);
+}
+
 fn first_schema(path: &Path) {
     let mut store = Store::open(path).unwrap();
     let mut old = version("one");

@@ -1,6 +1,7 @@
 //! The client: blocking, one connection a request.
 
 mod accounts;
+mod audit;
 mod error;
 mod learning;
 mod policy;

@@ -5,10 +5,11 @@
 //! (`loadlock openapi > control/api/openapi.json`); a test compares the two, another asks each endpoint as each role.
 
 use super::endpoint::{Endpoint, Least, Parameter, delete, get, post, put};
-use super::{BODY_BYTES_MAX, accounts, learning, policy, routes};
+use super::{BODY_BYTES_MAX, accounts, audit, learning, policy, routes};
 use crate::account::{
     Credential, Done, Issued, Login, NewToken, NewUser, PasswordChange, User, UserChange,
 };
+use crate::audit::{AuditCheck, AuditLog};
 use crate::binding::{Binding, BindingRenewal, BindingRenewed};
 use crate::bypass::{BypassBody, BypassChanged};
 use crate::device::{Device, DeviceChanges};
@@ -270,6 +271,17 @@ fn of_learning() -> Vec<Endpoint> {
 
 fn of_accounts() -> Vec<Endpoint> {
     vec![
+        get("/v1/audit", Viewer, "The audit log, newest first", audit::list)
+            .query(&[
+                ("actor", "only what this one did"),
+                ("action", "only such actions, as applied"),
+                ("since", "only from this time on, RFC 3339"),
+                ("before", "only entries with a lower number: the next page"),
+                LIMIT,
+            ])
+            .answers::<AuditLog>(),
+        get("/v1/audit/check", Viewer, "Whether the audit log is whole", audit::check)
+            .answers::<AuditCheck>(),
         post("/v1/login", Least::Anyone, "Open a session", accounts::login)
             .takes::<Login>()
             .answers::<Issued>(),

@@ -6,6 +6,7 @@
 //! ```
 
 mod accounts;
+mod audit;
 mod connection;
 mod endpoint;
 mod endpoints;

@@ -59,6 +59,16 @@ impl Parameters {
         value.map_err(|error: T::Err| invalid(format!("{name}: {}", error.to_string())))
     }
 
+    /// The number of something, if it is given.
+    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
+        let number = |text: &str| {
+            let refused =
+                || invalid(format!("{name}: \"{text}\" isn't allowed, allowed is a number"));
+            text.parse().map_err(|_| refused())
+        };
+        self.text(name).map(number).transpose()
+    }
+
     /// What is to be explained; required.
     pub(super) fn explanation_kind(&self) -> Result<ExplanationKind, Refusal> {
         let found = self.text("about").unwrap_or_default();

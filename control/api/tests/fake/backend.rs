@@ -6,7 +6,7 @@ use loadlock_api::*;
 use tokio::sync::broadcast;
 
 use super::policy::policy_answer;
-use super::{Fake, NOW_NS, bindings, question};
+use super::{Fake, NOW_NS, audit, bindings, question};
 
 impl Backend for Fake {
     fn status(&self) -> Result<Status, BackendError> {
@@ -209,6 +209,22 @@ impl Backend for Fake {
             }
             _ => Ok(AccountAnswer::Done(Done { done: format!("by {}", actor.name) })),
         }
+    }
+
+    fn audit(&self, query: &AuditQuery) -> Result<AuditLog, BackendError> {
+        self.trouble()?;
+        let fits = |line: &AuditLine| {
+            query.actor.as_ref().is_none_or(|actor| line.actor == *actor)
+                && query.action.as_ref().is_none_or(|action| line.action == *action)
+                && query.since.is_none_or(|since| line.time >= since)
+                && query.before.is_none_or(|before| line.number < before)
+        };
+        let lines = audit().into_iter().filter(fits);
+        Ok(AuditLog { entries: Listing::take(lines, query.limit), damaged: 0 })
+    }
+
+    fn check_audit(&self) -> Result<AuditCheck, BackendError> {
+        self.trouble().map(|()| self.audit_check.lock().unwrap().clone())
     }
 
     /// The secret of each role is `secret-of-` and its name.

@@ -227,3 +227,31 @@ pub fn question() -> Question {
         tuples_total: 1,
     }
 }
+
+/// Newest first; the hash of an entry is its number again and again.
+pub fn audit() -> Vec<AuditLine> {
+    let line = |number: u64, actor: &str, action: &str, version, note: &str| AuditLine {
+        number,
+        time: Time::from_ns(NOW_NS - (3 - number) * 60_000_000_000),
+        actor: actor.to_owned(),
+        action: action.to_owned(),
+        version,
+        note: note.to_owned(),
+        sha256: format!("{number:02x}").repeat(32),
+    };
+    vec![
+        line(3, "bert", "account", 0, "user \u{1b}[2J added"),
+        line(2, "anna", "applied", 37, "new recipe server"),
+        line(1, "anna", "proposed", 37, "new recipe server"),
+    ]
+}
+
+pub fn audit_check() -> AuditCheck {
+    AuditCheck {
+        is_whole: true,
+        whole_entries: 3,
+        last_sha256: Some("03".repeat(32)),
+        broken_entry: None,
+        finding: None,
+    }
+}

@@ -37,6 +37,7 @@ pub struct Fake {
     pub drops: Mutex<Vec<DropCount>>,
     /// Requests about policy, and who asked.
     pub asked: Mutex<Vec<(PolicyRequest, String)>>,
+    pub audit_check: Mutex<AuditCheck>,
     events: broadcast::Sender<Arc<EventLine>>,
 }
 
@@ -50,6 +51,7 @@ impl Default for Fake {
             flows: Mutex::new(flows()),
             drops: Mutex::new(drops()),
             asked: Mutex::new(Vec::new()),
+            audit_check: Mutex::new(audit_check()),
             events: broadcast::Sender::new(1_024),
         }
     }

@@ -1,5 +1,6 @@
 //! The built program against a fake control behind a real socket: what people see, what programs get, and the exit codes.
 
+mod audit;
 #[path = "../../../api/tests/fake/mod.rs"]
 mod fake;
 mod listings;
