@@ -249,6 +249,7 @@ mod tests {
                 memory: MemoryStatus {
                     exchange_path: "/dev/shm/x".to_owned(),
                     exchange_bytes: 1,
+                    exchange_on_huge_pages: true,
                     ..MemoryStatus::default()
                 },
             },

@@ -14,6 +14,7 @@ use crate::explanation::{Explanation, ExplanationQuery};
 use crate::learning::{LearningAnswer, LearningRequest};
 use crate::listing::{FlowQuery, Listing, RuleQuery};
 use crate::policy::{Mode, ModeChanged, Rule};
+use crate::reload::{ReloadBody, Reloaded};
 use crate::role::Role;
 use crate::status::Status;
 use crate::traffic::{DropCount, Flow};
@@ -94,6 +95,13 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// [`BackendError::Unavailable`].
     fn drops(&self) -> Result<Vec<DropCount>, BackendError>;
+
+    /// Takes over what may change in the configuration file while control runs; all of it, or nothing if the file has a mistake.
+    /// `author` as for [`Backend::set_mode`].
+    ///
+    /// # Errors
+    /// [`BackendError::InvalidSettings`], [`BackendError::Store`], [`BackendError::Unavailable`].
+    fn reload(&self, body: &ReloadBody, author: &str) -> Result<Reloaded, BackendError>;
 
     /// Everything about policy versions. `author` is the user who asks; empty for what changes nothing.
     ///
@@ -188,6 +196,11 @@ pub enum BackendError {
         /// What to do.
         next_step: String,
     },
+    /// The configuration file has mistakes.
+    InvalidSettings {
+        /// All of them, each with place, value, what is allowed.
+        mistakes: String,
+    },
     /// A policy text has mistakes.
     InvalidPolicy {
         /// All of them, one a line, each with place, value, what is allowed.
@@ -215,7 +228,9 @@ impl fmt::Display for BackendError {
                     known.join(", ")
                 )
             }
-            Self::InvalidPolicy { mistakes } => f.write_str(mistakes),
+            Self::InvalidSettings { mistakes } | Self::InvalidPolicy { mistakes } => {
+                f.write_str(mistakes)
+            }
             Self::Conflict { reason, .. }
             | Self::Forbidden { reason, .. }
             | Self::Invalid { reason, .. } => f.write_str(reason),

@@ -31,6 +31,8 @@ pub enum ErrorCode {
     RequestTimeout,
     /// 422: the policy text has mistakes; the message has one a line.
     InvalidPolicy,
+    /// 422: the configuration file has mistakes; the message has them all.
+    InvalidConfiguration,
     /// 409: the state doesn't allow it now.
     Conflict,
     /// 413: the body is too long.

@@ -36,6 +36,7 @@ mod kept;
 mod learning;
 mod listing;
 mod policy;
+mod reload;
 mod role;
 mod server;
 mod shadow;
@@ -70,10 +71,11 @@ pub use learning::{
 };
 pub use listing::{FlowQuery, LIMIT_DEFAULT, LIMIT_MAX, Listing, RuleQuery};
 pub use policy::{Mode, ModeChange, ModeChanged, Opens, Rule};
+pub use reload::{KeyChange, ReloadBody, Reloaded};
 pub use role::Role;
 pub use server::{
-    BODY_BYTES_MAX, CONNECTIONS_MAX, HISTORY_EVENTS, STREAMS_MAX, ServeError, ServeOptions,
-    TlsError, TlsOptions, openapi, serve,
+    BODY_BYTES_MAX, CONNECTIONS_MAX, Certificate, HISTORY_EVENTS, LiveOptions, STREAMS_MAX,
+    ServeError, ServeOptions, TlsError, TlsOptions, openapi, serve, serve_changing,
 };
 pub use shadow::{ShadowRow, ShadowStatus};
 pub use sink::SinkStatus;

@@ -175,6 +175,9 @@ pub struct MemoryStatus {
     pub exchange_path: String,
     /// Its size, 0 while control isn't attached.
     pub exchange_bytes: u64,
+    /// All of it lies on huge pages, which make look-ups in large policies faster.
+    #[serde(default)]
+    pub exchange_on_huge_pages: bool,
     /// Most rules that a policy can have.
     pub rule_capacity: u64,
     /// Room for one compiled policy of so many rules, in the exchange; there are several.

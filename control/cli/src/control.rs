@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
+use loadlock_engine::Reloads;
 use loadlock_settings::{Machine, Settings};
 use sd_notify::NotifyState;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::exit;
 use crate::failure::Failure;
@@ -26,17 +28,18 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Runs until SIGTERM or SIGINT.
+    /// Runs until SIGTERM or SIGINT; SIGHUP reloads the configuration.
     ///
     /// # Errors
     /// [`Failure::Settings`], [`Failure::Machine`], [`Failure::Signals`], [`Failure::Engine`].
     pub fn run(&self) -> Result<u8, Failure> {
         let settings = Settings::load(&self.config)?;
         settings.check_machine(&Machine::here()?)?;
-        output::log_to_stderr(settings.control.log.as_str());
-        let stop = stop_on_signal()?;
+        let set_log = output::log_to_stderr(settings.control.log);
+        let stop = flag_of(&[SIGTERM, SIGINT])?;
+        let reloads = Reloads { asked: flag_of(&[SIGHUP])?, set_log: Box::new(set_log) };
         let teller = tell_systemd(settings.control.socket.clone(), stop.clone());
-        let ended = loadlock_engine::run(&settings, &stop).map_err(Failure::Engine);
+        let ended = loadlock_engine::run(&settings, &stop, reloads).map_err(Failure::Engine);
         stop.store(true, Ordering::Relaxed);
         // It ends by itself once `stop` is set, and has nothing to say that matters then.
         let _ = teller.join();
@@ -64,10 +67,14 @@ fn tell(state: &NotifyState<'_>) {
     let _ = sd_notify::notify(std::slice::from_ref(state));
 }
 
-/// A flag that SIGTERM and SIGINT set.
-pub fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).map_err(Failure::Signals)?;
-    Ok(stop)
+/// A flag that any of these signals sets.
+///
+/// # Errors
+/// [`Failure::Signals`].
+pub fn flag_of(signals: &[i32]) -> Result<Arc<AtomicBool>, Failure> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in signals {
+        signal_hook::flag::register(*signal, flag.clone()).map_err(Failure::Signals)?;
+    }
+    Ok(flag)
 }

@@ -37,7 +37,7 @@ pub enum Failure {
     /// A supervised process.
     Supervise(SuperviseError),
     /// Signals can't be received.
-    Signals(ctrlc::Error),
+    Signals(io::Error),
     /// The system doesn't tell where this program lies.
     OwnPath(io::Error),
     /// A policy document has mistakes.
@@ -74,7 +74,10 @@ impl Failure {
                 exit::STORE
             }
             Self::Client(ClientError::Refused { body, .. })
-                if body.code == ErrorCode::InvalidPolicy =>
+                if matches!(
+                    body.code,
+                    ErrorCode::InvalidPolicy | ErrorCode::InvalidConfiguration
+                ) =>
             {
                 exit::CONFIGURATION
             }

@@ -45,6 +45,7 @@ mod policy;
 mod questions;
 mod reach;
 mod readiness;
+mod reload;
 mod replay;
 mod rules;
 mod run;
@@ -126,6 +127,8 @@ enum Verb {
     Openapi(openapi::Arguments),
     /// Collect what support needs to see into one file, without secrets
     SupportBundle(bundle::Arguments),
+    /// Take over the changed configuration file while control runs, and say what needs a restart
+    Reload(reload::Arguments),
     /// Check a configuration file, and whether it fits this machine
     Check(check::Arguments),
     /// Make a synthetic capture of a scenario, with ground truth
@@ -179,6 +182,7 @@ impl Verb {
             Self::Password(arguments) => arguments.run(),
             Self::Openapi(arguments) => arguments.run(),
             Self::SupportBundle(arguments) => arguments.run(),
+            Self::Reload(arguments) => arguments.run(),
             Self::Check(arguments) => arguments.run(),
             Self::Generate(arguments) => arguments.run(),
             Self::Evaluate(arguments) => arguments.run(),

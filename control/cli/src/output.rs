@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use loadlock_api::ClientError;
+use loadlock_settings::LogLevel;
 use serde::Serialize;
+use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
 
@@ -117,11 +119,19 @@ pub fn complain(message: &str) {
     let _ = writeln!(io::stderr().lock(), "{message}");
 }
 
-/// Sends what the daemons log to standard error, from `level` on; RUST_LOG overrules it.
-pub fn log_to_stderr(level: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+/// Sends what the daemons log to standard error, from `level` on; RUST_LOG overrules it. Returns what changes the level later.
+pub fn log_to_stderr(level: LogLevel) -> impl Fn(LogLevel) + Send + Sync {
+    let given = EnvFilter::try_from_default_env().ok();
+    let is_given = given.is_some();
+    let filter = given.unwrap_or_else(|| EnvFilter::new(level.as_str()));
+    let colours = io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
-    log.with_writer(std::io::stderr).init();
+    let log = log.with_writer(io::stderr).with_filter_reloading();
+    let handle = log.reload_handle();
+    log.init();
+    move |level| {
+        if !is_given && let Err(error) = handle.reload(EnvFilter::new(level.as_str())) {
+            complain(&format!("control.log can't be changed: {error}"));
+        }
+    }
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use loadlock_settings::{Machine, Settings};
 use loadlock_supervisor::{Program, supervise};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::control::{CONFIG_DEFAULT, stop_on_signal};
+use crate::control::{CONFIG_DEFAULT, flag_of};
 use crate::exit;
 use crate::failure::Failure;
 use crate::output;
@@ -38,11 +39,13 @@ impl Arguments {
     pub fn run(&self) -> Result<u8, Failure> {
         let settings = Settings::load(&self.config)?;
         settings.check_machine(&Machine::here()?)?;
-        output::log_to_stderr(settings.control.log.as_str());
+        // What it logs itself stays as it is; control takes over its own.
+        let _unchanged = output::log_to_stderr(settings.control.log);
         let own = env::current_exe().map_err(Failure::OwnPath)?;
         let dataplane = self.dataplane.clone().unwrap_or_else(|| beside(&own));
         let config = ["--config".to_owned(), self.config.display().to_string()];
-        let stop = stop_on_signal()?;
+        // A terminal that is closed ends the run.
+        let stop = flag_of(&[SIGTERM, SIGINT, SIGHUP])?;
         let control = [vec!["control".to_owned()], config.to_vec()].concat();
         let programs = vec![
             Program { name: "control", path: own, arguments: control, refusals: &CONTROL_REFUSALS },

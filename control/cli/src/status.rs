@@ -197,7 +197,9 @@ fn dataplane_line(status: &Status) -> String {
     facts.push(counted(dataplane.starts, "start", "starts"));
     facts.extend(dataplane.heartbeat_age_ms.map(|ms| format!("heard {} ago", age(ms))));
     if dataplane.memory.exchange_bytes > 0 {
-        facts.push(format!("exchange {}", memory(dataplane.memory.exchange_bytes)));
+        let pages = if dataplane.memory.exchange_on_huge_pages { "huge" } else { "small" };
+        facts
+            .push(format!("exchange {} on {pages} pages", memory(dataplane.memory.exchange_bytes)));
     }
     format!("dataplane  {}", facts.join(", "))
 }

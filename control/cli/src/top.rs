@@ -10,7 +10,6 @@ mod draw;
 mod figures;
 
 use std::io::{self, IsTerminal};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::time::{Duration, Instant};
@@ -19,7 +18,9 @@ use clap::Args;
 use loadlock_api::{Client, ClientError};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use signal_hook::consts::{SIGHUP, SIGTERM};
 
+use crate::control::flag_of;
 use crate::exit;
 use crate::failure::Failure;
 use crate::local_time::LocalTime;
@@ -57,11 +58,8 @@ impl Arguments {
         }
         let client = self.reach.connect()?;
         let mut figures = Figures::new(fetch(&client)?, self.interval);
-        let left = Arc::new(AtomicBool::new(false));
-        let flag = left.clone();
-        // SIGTERM and SIGHUP; Ctrl-C comes as a key.
-        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
-            .map_err(Failure::Signals)?;
+        // Ctrl-C comes as a key.
+        let left = flag_of(&[SIGTERM, SIGHUP])?;
         let samples = follow(client, Duration::from_secs(self.interval.into()));
 
         // Before the terminal is touched, so that it is restored also if that fails half-way. A panic restores it before it speaks, by

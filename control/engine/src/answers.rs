@@ -123,7 +123,7 @@ impl CoreBackend {
             PolicyRequest::Island(zone, switch) => self.island(&zone, &switch, author),
             PolicyRequest::Assert(draft) => {
                 let state = self.draft(&draft)?;
-                Ok(PolicyAnswer::Assertions(proof::assertions(&state, &self.settings)?))
+                Ok(PolicyAnswer::Assertions(proof::assertions(&state, &self.settings())?))
             }
             PolicyRequest::Test(draft, limit) => {
                 let (now, then) = (self.state_of(None)?, self.draft(&draft)?);
@@ -131,7 +131,7 @@ impl CoreBackend {
             }
             PolicyRequest::Tuple(query) => {
                 let state = self.state_of(None)?;
-                asked::explain(&state, &self.settings, &query).map(PolicyAnswer::Tuple)
+                asked::explain(&state, &self.settings(), &query).map(PolicyAnswer::Tuple)
             }
             PolicyRequest::IsItMe(device) => self.is_it_me(&device),
             PolicyRequest::StartShadow(draft) => self.start_shadow(&draft, author),
@@ -161,7 +161,7 @@ impl CoreBackend {
     }
 
     fn read_version(&self, version: &Version) -> Result<State, BackendError> {
-        State::of(version, &self.settings)
+        State::of(version, &self.settings())
             .map_err(|error| BackendError::Store { reason: error.to_string() })
     }
 
@@ -218,7 +218,8 @@ impl CoreBackend {
         let pair = |(rule, other): &(&Rule, Option<&Rule>)| {
             change_line(rule, other.map(|other| format!("rule {}: {}", other.id(), other.words())))
         };
-        let modes = self.settings.segments.iter().zip(from.modes.iter().zip(&to.modes));
+        let settings = self.settings();
+        let modes = settings.segments.iter().zip(from.modes.iter().zip(&to.modes));
         let modes = modes.filter(|(_, (from, to))| from != to).map(|(segment, (from, to))| {
             format!("segment {}: {} to {}", segment.name, from.name(), to.name())
         });
@@ -267,11 +268,11 @@ impl CoreBackend {
         ticket: &str,
     ) -> Result<Proposed, BackendError> {
         self.refuse_unknown_segments(&state.policy)?;
-        state.compile(&self.settings).map_err(|reason| {
+        state.compile(&self.settings()).map_err(|reason| {
             conflict(reason, "make the policy smaller, or raise the limit that is named")
         })?;
-        let failing = proof::failing(state, &self.settings)?;
-        let new = proposal(state, &self.settings, author, reason, ticket);
+        let failing = proof::failing(state, &self.settings())?;
+        let new = proposal(state, &self.settings(), author, reason, ticket);
         let number = self.store.with(move |store| store.propose(&new)).map_err(store_error)?;
         let state = State { number, ..state.clone() };
         *self.proposed.lock().unwrap_or_else(PoisonError::into_inner) = Some(state.clone());
@@ -281,7 +282,7 @@ impl CoreBackend {
 
     fn refuse_unknown_segments(&self, policy: &Policy) -> Result<(), BackendError> {
         let known: Vec<String> =
-            self.settings.segments.iter().map(|segment| segment.name.to_string()).collect();
+            self.settings().segments.iter().map(|segment| segment.name.to_string()).collect();
         let mut unknown: BTreeMap<&str, u32> = BTreeMap::new();
         for rule in policy.rules() {
             let segment = &*rule.parts().segment;
@@ -322,7 +323,7 @@ impl CoreBackend {
     }
 
     fn refuse_own(&self, number: VersionNumber, author: &str) -> Result<(), BackendError> {
-        if !self.settings.control.another_approver || self.summary(number)?.author != author {
+        if !self.settings().control.another_approver || self.summary(number)?.author != author {
             return Ok(());
         }
         Err(conflict(
@@ -357,7 +358,7 @@ impl CoreBackend {
             Some(proposed) => proposed,
             None => self.read_version(&self.stored(number)?)?,
         };
-        let failing = proof::failing(&state, &self.settings)?;
+        let failing = proof::failing(&state, &self.settings())?;
         if !failing.is_empty() {
             return Err(conflict(
                 format!(
@@ -410,7 +411,7 @@ impl CoreBackend {
         let state =
             State { policy: Arc::new(policy), document: Arc::new(document), ..base.clone() };
         state
-            .compile(&self.settings)
+            .compile(&self.settings())
             .map_err(|reason| conflict(reason, "raise the limit that is named"))?;
         Ok(state)
     }
@@ -449,7 +450,7 @@ impl CoreBackend {
         );
         let document = base.document.with_section(&section, "policy in force");
         let state = self.edited(&base, document.map_err(|errors| mistakes(&errors))?)?;
-        let failing = proof::failing(&state, &self.settings)?;
+        let failing = proof::failing(&state, &self.settings())?;
         if !failing.is_empty() {
             return Err(conflict(
                 format!("this right breaks what must hold:\n  {}", failing.join("\n  ")),
@@ -460,7 +461,7 @@ impl CoreBackend {
             "allow {} to {} {} for {} s: {}",
             allow.from, allow.to, allow.service, allow.for_s, allow.reason
         );
-        if self.settings.control.another_approver {
+        if self.settings().control.another_approver {
             return self.to_be_approved(&base, &state, author, &reason);
         }
         let (author, base) = (author.to_owned(), base.number);
@@ -504,7 +505,7 @@ impl CoreBackend {
             (None, "") => format!("version {}", state.number),
             (None, place) => place.chars().filter(|c| !c.is_control()).take(200).collect(),
         };
-        let shadow = Shadow::new(&state, &self.settings, name, author.to_owned(), now_ns());
+        let shadow = Shadow::new(&state, &self.settings(), name, author.to_owned(), now_ns());
         let shadow = shadow.map_err(|reason| {
             conflict(reason, "make the policy smaller, or raise the limit that is named")
         })?;

@@ -1,6 +1,6 @@
 //! The API's way to the core thread: commands with a reply.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
@@ -8,16 +8,17 @@ use loadlock_api::{
     AccountAnswer, AccountRequest, Actor, AuditCheck, AuditLog, AuditQuery, Backend, BackendError,
     Binding, BindingRenewal, BindingRenewed, BypassBody, BypassChanged, DropCount, EventLine,
     Explanation, ExplanationQuery, Flow, FlowQuery, Identity, IsItMe, LearningAnswer,
-    LearningRequest, Listing, Mode, ModeChanged, PolicyAnswer, PolicyChanged, PolicyRequest, Rule,
-    RuleQuery, ShadowStatus, Status,
+    LearningRequest, Listing, Mode, ModeChanged, PolicyAnswer, PolicyChanged, PolicyRequest,
+    ReloadBody, Reloaded, Rule, RuleQuery, ShadowStatus, Status,
 };
-use loadlock_outward::{Figures, Source};
+use loadlock_outward::{Boards, Figures, Source};
 use loadlock_policy::AddressMatch;
 use loadlock_settings::Settings;
 use tokio::sync::broadcast;
 
 use crate::access::Access;
 use crate::change::Change;
+use crate::reload::Reloader;
 use crate::shadow::Shadow;
 use crate::state::State;
 use crate::storage::StoreHandle;
@@ -62,6 +63,8 @@ pub(crate) enum Command {
     Change(Change, Reply<PolicyChanged>),
     /// What was denied of these addresses.
     Denials(Vec<AddressMatch>, String, Reply<IsItMe>),
+    /// A configuration of which what may change differs, and the sinks it has.
+    Reload(Box<Settings>, Boards, Reply<()>),
     Learning {
         request: LearningRequest,
         author: String,
@@ -73,7 +76,10 @@ pub(crate) enum Command {
 pub(crate) struct CoreBackend {
     commands: Sender<Command>,
     pub(crate) store: StoreHandle,
-    pub(crate) settings: Settings,
+    /// What runs; replaced whole by a reload.
+    settings: RwLock<Arc<Settings>>,
+    /// Set once everything runs that a reload may change.
+    pub(crate) reloader: OnceLock<Reloader>,
     access: Access,
     /// The latest proposal as it was read, so that applying it needn't read it again.
     pub(crate) proposed: Mutex<Option<State>>,
@@ -88,13 +94,36 @@ pub(crate) fn channel(
     access: Access,
 ) -> (CoreBackend, Receiver<Command>) {
     let (commands, inbox) = unbounded();
-    (CoreBackend { commands, store, settings, access, proposed: Mutex::new(None), events }, inbox)
+    let backend = CoreBackend {
+        commands,
+        store,
+        settings: RwLock::new(Arc::new(settings)),
+        reloader: OnceLock::new(),
+        access,
+        proposed: Mutex::new(None),
+        events,
+    };
+    (backend, inbox)
 }
 
 /// The server gives up after ten seconds; the answer to a request nobody waits for any more is thrown away.
 const PATIENCE: Duration = Duration::from_secs(9);
 
 impl CoreBackend {
+    /// The configuration that runs now.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Events from now on.
+    pub(crate) fn new_events(&self) -> broadcast::Receiver<Arc<EventLine>> {
+        self.events.subscribe()
+    }
+
+    pub(crate) fn set_settings(&self, settings: Settings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
     pub(crate) fn ask<T>(
         &self,
         command: impl FnOnce(Reply<T>) -> Command,
@@ -133,6 +162,10 @@ impl Backend for CoreBackend {
     ) -> Result<BypassChanged, BackendError> {
         let (segment, change, author) = (segment.to_owned(), change.clone(), author.to_owned());
         self.ask(|reply| Command::SetBypass { segment, change, author, reply })
+    }
+
+    fn reload(&self, body: &ReloadBody, author: &str) -> Result<Reloaded, BackendError> {
+        self.take_over(body.dry_run, author)
     }
 
     fn rules(&self, query: &RuleQuery) -> Result<Listing<Rule>, BackendError> {

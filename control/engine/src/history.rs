@@ -75,6 +75,11 @@ pub(crate) struct History {
     pub refused: u64,
 }
 
+/// Kinds of conversation of one hour for which there is room.
+fn kinds_max(limit_bytes: u64) -> usize {
+    usize::try_from(limit_bytes / HOUR_SHARE / RECORD_BYTES).unwrap_or(usize::MAX)
+}
+
 impl History {
     /// Goes on with the stored records of the hour that runs.
     pub fn new(names: Vec<String>, now_ns: u64, limit_bytes: u64, stored: &[FlowRow]) -> Self {
@@ -83,16 +88,20 @@ impl History {
         let kinds = of_hour
             .filter_map(|row| decode(&names, &row.key, &row.value))
             .map(|(kind, tally)| (kind, Entry { tally, unsaved: false }));
-        let kinds_max = limit_bytes / HOUR_SHARE / RECORD_BYTES;
         Self {
             kinds: kinds.collect(),
-            kinds_max: usize::try_from(kinds_max).unwrap_or(usize::MAX),
+            kinds_max: kinds_max(limit_bytes),
             names,
             hour,
             unsaved: Vec::new(),
             finished: Vec::new(),
             refused: 0,
         }
+    }
+
+    /// Has so much room from now on; what it holds beyond that stays until the hour ends.
+    pub fn set_limit(&mut self, limit_bytes: u64) {
+        self.kinds_max = kinds_max(limit_bytes);
     }
 
     /// Begins a new hour if it is one. A clock that is set back goes on with the hour it had.

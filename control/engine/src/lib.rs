@@ -32,6 +32,7 @@ mod lines;
 mod live;
 mod oui;
 mod questions;
+mod reload;
 mod report;
 mod retention;
 mod rows;
@@ -45,12 +46,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use loadlock_api::{Role, ServeOptions, TlsOptions};
+use loadlock_api::{LiveOptions, Role, ServeOptions, TlsOptions};
 use loadlock_outward::Sinks;
 use loadlock_settings::Settings;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
+
+use reload::Reloader;
 
 pub use error::EngineError;
+pub use reload::Reloads;
 
 /// Events kept for clients that are slower than the core; what is beyond is told to them as lost.
 const EVENTS_KEPT: usize = 16_384;
@@ -59,7 +63,11 @@ const EVENTS_KEPT: usize = 16_384;
 ///
 /// # Errors
 /// [`EngineError`]: control can't start, or had to end. The dataplane isn't touched by it.
-pub fn run(settings: &Settings, stop: &Arc<AtomicBool>) -> Result<(), EngineError> {
+pub fn run(
+    settings: &Settings,
+    stop: &Arc<AtomicBool>,
+    reloads: Reloads,
+) -> Result<(), EngineError> {
     let storage = storage::Storage::open(&settings.control.store)?;
     let (events, _) = broadcast::channel(EVENTS_KEPT);
     let access = access::Access::open(storage.handle(), core::now_ns)?;
@@ -70,6 +78,9 @@ pub fn run(settings: &Settings, stop: &Arc<AtomicBool>) -> Result<(), EngineErro
     let core = core::Core::new(settings.clone(), storage, events, sinks.boards())?;
     let backend = Arc::new(backend);
     sinks.start(backend.clone(), outgoing).map_err(EngineError::Thread)?;
+    let (changes, live) = watch::channel(options(settings).live());
+    let reloader =
+        backend.reloader.get_or_init(|| Reloader::new(&backend, sinks, changes, reloads.set_log));
     let stop_core = stop.clone();
     let core_id = usize::from(settings.control.core.0);
     let thread = std::thread::Builder::new()
@@ -79,11 +90,14 @@ pub fn run(settings: &Settings, stop: &Arc<AtomicBool>) -> Result<(), EngineErro
             core.run(&commands, &stop_core);
         })
         .map_err(EngineError::Thread)?;
-    let served = serve(settings, backend, stop);
+    let asked = reload::watch(backend.clone(), reloads.asked, stop.clone())?;
+    let served = serve(settings, live, backend.clone(), stop);
     stop.store(true, Ordering::Relaxed);
     let ended = thread.join();
+    // What it died of has been printed.
+    let _ = asked.join();
     // After the core, whose last events are still to be handed over.
-    sinks.finish();
+    reloader.finish();
     served?;
     ended.map_err(|_| EngineError::CoreDied)
 }
@@ -96,7 +110,7 @@ fn pin(core: usize) {
 }
 
 /// What the configuration says of the API.
-fn options(settings: &Settings) -> ServeOptions {
+pub(crate) fn options(settings: &Settings) -> ServeOptions {
     let api = &settings.api;
     let tls = api.tls_listen.map(|listen| TlsOptions {
         listen,
@@ -115,6 +129,7 @@ fn options(settings: &Settings) -> ServeOptions {
 
 fn serve(
     settings: &Settings,
+    live: watch::Receiver<LiveOptions>,
     backend: Arc<backend::CoreBackend>,
     stop: &Arc<AtomicBool>,
 ) -> Result<(), EngineError> {
@@ -129,7 +144,7 @@ fn serve(
         }
     };
     let served = runtime
-        .block_on(loadlock_api::serve(&options(settings), backend, stopped))
+        .block_on(loadlock_api::serve_changing(&options(settings), live, backend, stopped))
         .map_err(EngineError::Serve);
     // Calls that the server has given up on aren't waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));

@@ -66,6 +66,11 @@ impl LiveView {
         Self { capacity, flows: HashMap::new(), flows_left_out: 0 }
     }
 
+    /// Keeps so many from now on; those beyond it that are kept already stay until they end.
+    pub fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
+    }
+
     /// Takes an event into account. Returns it with the counts of the whole conversation, as far as they are known (an end by itself
     /// counts from the last read-out on), and with when that began, ns since 1970.
     pub fn observe(&mut self, event: &Event) -> (Event, Option<u64>) {

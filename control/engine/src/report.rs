@@ -122,6 +122,7 @@ impl Core {
         let memory = MemoryStatus {
             exchange_path: self.settings.exchange.path.display().to_string(),
             exchange_bytes: self.exchange.as_ref().map_or(0, |exchange| exchange.bytes() as u64),
+            exchange_on_huge_pages: self.exchange.as_ref().is_some_and(ControlExchange::is_huge),
             rule_capacity: rule_capacity as u64,
             policy_bytes: loadlock_exchange::slot_bytes(rule_capacity) as u64,
         };

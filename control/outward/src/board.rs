@@ -11,7 +11,7 @@ use loadlock_api::{SinkStatus, Time};
 pub(crate) struct Board {
     name: String,
     target: String,
-    room: u64,
+    room: AtomicU64,
     // Relaxed: each is a figure by itself.
     sent: AtomicU64,
     lost: AtomicU64,
@@ -30,7 +30,7 @@ impl Board {
         Self {
             name,
             target,
-            room,
+            room: AtomicU64::new(room),
             sent: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
@@ -91,7 +91,7 @@ impl Board {
             sent: self.sent.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed),
             waiting: self.waiting.load(Ordering::Relaxed),
-            room: self.room,
+            room: self.room.load(Ordering::Relaxed),
             error: link.error.clone(),
         }
     }
@@ -107,6 +107,18 @@ impl Board {
 pub struct Boards(pub(crate) Arc<Vec<Arc<Board>>>);
 
 impl Boards {
+    /// The board of this name and target, with room for so many; a new one if there is none.
+    pub(crate) fn continued(&self, name: String, target: String, room: u64) -> Arc<Board> {
+        let same = self.0.iter().find(|board| board.name == name && board.target == target);
+        match same {
+            Some(board) => {
+                board.room.store(room, Ordering::Relaxed);
+                board.clone()
+            }
+            None => Arc::new(Board::new(name, target, room)),
+        }
+    }
+
     /// All sinks, in the order metrics, file, syslog, IPFIX.
     #[must_use]
     pub fn report(&self) -> Vec<SinkStatus> {

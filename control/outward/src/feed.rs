@@ -68,7 +68,7 @@ impl Spool {
 
 /// Hands on what comes until `stop`, then what is still there.
 pub(crate) async fn feed(
-    mut events: Receiver<Arc<EventLine>>,
+    events: &mut Receiver<Arc<EventLine>>,
     mut spools: Vec<Spool>,
     stop: &AtomicBool,
 ) {

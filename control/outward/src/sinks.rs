@@ -37,12 +37,19 @@ pub struct Sinks {
     couriers: Vec<Courier>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
+    feeder: Option<JoinHandle<Receiver<Arc<EventLine>>>>,
 }
 
 impl Sinks {
     /// Those of a configuration. Opens and connects nothing.
     #[must_use]
     pub fn new(settings: &OutwardSettings) -> Self {
+        Self::after(settings, &Boards::default())
+    }
+
+    /// The same, of which those that were there before under the same name and with the same target go on counting.
+    #[must_use]
+    pub fn after(settings: &OutwardSettings, before: &Boards) -> Self {
         let mut sinks = Self {
             boards: Boards::default(),
             metrics: None,
@@ -50,16 +57,17 @@ impl Sinks {
             couriers: Vec::new(),
             stop: Arc::default(),
             threads: Vec::new(),
+            feeder: None,
         };
         let mut boards = Vec::new();
         if let Some(listen) = settings.metrics {
             let target = format!("http://{listen}/metrics");
-            let board = Arc::new(Board::new("metrics".to_owned(), target, 0));
+            let board = before.continued("metrics".to_owned(), target, 0);
             sinks.metrics = Some((listen, board.clone()));
             boards.push(board);
         }
         let mut add = |name: String, target: String, room: u32, choice, outlet| {
-            let board = Arc::new(Board::new(name, target, u64::from(room)));
+            let board = before.continued(name, target, u64::from(room));
             boards.push(board.clone());
             sinks.add(board, room, choice, outlet);
         };
@@ -104,7 +112,7 @@ impl Sinks {
     pub fn start(
         &mut self,
         source: Arc<dyn Source>,
-        events: Receiver<Arc<EventLine>>,
+        mut events: Receiver<Arc<EventLine>>,
     ) -> io::Result<()> {
         if self.boards.0.is_empty() {
             return Ok(());
@@ -135,21 +143,25 @@ impl Sinks {
                         server::serve(listen, source.clone(), board, boards, &stop).await;
                     }
                 };
-                tokio::join!(feed(events, spools, &stop), alarms, metrics);
+                tokio::join!(feed(&mut events, spools, &stop), alarms, metrics);
             });
             // Calls that wait for the core aren't waited for.
             runtime.shutdown_timeout(Duration::from_millis(100));
+            events
         };
-        self.threads.push(Builder::new().name("outward".to_owned()).spawn(work)?);
+        self.feeder = Some(Builder::new().name("outward".to_owned()).spawn(work)?);
         Ok(())
     }
 
-    /// Hands over what waits, for at most two seconds, and ends the threads.
-    pub fn finish(self) {
+    /// Hands over what waits, for at most two seconds, and ends the threads. Returns where the events were read up to, so that others can
+    /// read on from there; `None` if nobody read them.
+    pub fn finish(self) -> Option<Receiver<Arc<EventLine>>> {
         self.stop.store(true, Ordering::Relaxed);
+        let events = self.feeder.and_then(|feeder| feeder.join().ok());
         for thread in self.threads {
             // A panic there has been printed; nothing is left to be done about it.
             let _ = thread.join();
         }
+        events
     }
 }

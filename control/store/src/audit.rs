@@ -32,11 +32,13 @@ pub enum Action {
     BypassOff,
     /// Users, tokens or sessions changed; the version is 0.
     Account,
+    /// Keys of the configuration were taken over while control ran; the version is 0.
+    Reloaded,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Proposed,
         Self::Approved,
         Self::Rejected,
@@ -47,6 +49,7 @@ impl Action {
         Self::BypassOn,
         Self::BypassOff,
         Self::Account,
+        Self::Reloaded,
     ];
 
     /// The name in the database and everywhere else; stable.
@@ -63,6 +66,7 @@ impl Action {
             Self::BypassOn => "bypass-on",
             Self::BypassOff => "bypass-off",
             Self::Account => "account",
+            Self::Reloaded => "reloaded",
         }
     }
 
@@ -254,6 +258,29 @@ impl Store {
             version.map_or_else(String::new, |version| format!("WHERE version = {version}"));
         let stored = self.audit_rows(&format!("{filter} ORDER BY number"))?;
         Ok(stored.into_iter().filter_map(|stored| stored.entry).collect())
+    }
+
+    /// Records that keys of the configuration were taken over; on return it is on disk. `note` says which, and their values.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`]; nothing was recorded.
+    pub fn record_reload(
+        &mut self,
+        time_ns: u64,
+        actor: &str,
+        note: &str,
+    ) -> Result<(), StoreError> {
+        let failed = self.failed("write the audit log of");
+        let entry = NewEntry {
+            time_ns,
+            actor,
+            action: Action::Reloaded,
+            version: 0,
+            version_sha256: &[],
+            note,
+            confirm_within_ns: 0,
+        };
+        append(&self.connection, &entry).map(|_| ()).map_err(failed)
     }
 
     pub(crate) fn audit_rows(&self, rest: &str) -> Result<Vec<StoredEntry>, StoreError> {

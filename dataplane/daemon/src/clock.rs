@@ -33,6 +33,11 @@ impl WallClock {
         self.start_ns + self.tsc.to_ns(cycles.since(self.start))
     }
 
+    /// The counter it reads.
+    pub fn counter(&self) -> &TscClock {
+        &self.tsc
+    }
+
     /// The counter's rate.
     pub fn hz(&self) -> u64 {
         self.tsc.hz()

@@ -63,6 +63,8 @@ pub enum Failure {
     },
     /// `clock = "capture"` needs the timestamps of net_pcap, and there are none.
     NoCaptureTime,
+    /// `idle = "power"`, and this CPU can't.
+    NoTimedWait,
     /// No memory for a flow table.
     FlowTable {
         /// Which worker's.
@@ -79,7 +81,7 @@ pub enum Failure {
     /// No thread for the relays.
     Relays(io::Error),
     /// Signals can't be received.
-    Signals(ctrlc::Error),
+    Signals(std::io::Error),
     /// A worker that doesn't poll any more.
     Hung {
         /// Which.
@@ -109,6 +111,7 @@ impl Failure {
             | Self::Mempool(_)
             | Self::FlowTable { .. }
             | Self::Random(_)
+            | Self::NoTimedWait
             | Self::Launch(_)
             | Self::Relays(_)
             | Self::Signals(_) => 4,
@@ -145,6 +148,10 @@ impl fmt::Display for Failure {
             Self::NoCaptureTime => f.write_str(
                 "`dataplane.clock` is \"capture\", but no port gives capture times; use net_pcap ports with `rx_pcap`, or \
                  `clock = \"tsc\"`",
+            ),
+            Self::NoTimedWait => f.write_str(
+                "`dataplane.idle` is \"power\", and this CPU has no timed wait (no flag waitpkg in /proc/cpuinfo; hypervisors often hide \
+                 it); use \"pause\", which every CPU can, or \"spin\"",
             ),
             Self::FlowTable { worker, source } => write!(
                 f,

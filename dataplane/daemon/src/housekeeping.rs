@@ -35,6 +35,8 @@ pub struct Watch<'a> {
     pub relays: &'a Relays,
     /// Of each segment whose links follow each other.
     pub links: Vec<Option<LinkPair>>,
+    /// Set by SIGHUP.
+    pub asked_to_reload: Arc<AtomicBool>,
 }
 
 impl Watch<'_> {
@@ -66,6 +68,12 @@ impl Watch<'_> {
             self.board.set(overrides);
             let beats = (0..count).map(|worker| self.exchange.worker_heartbeat_ns(worker));
             service.look(beats, Instant::now());
+            if self.asked_to_reload.swap(false, Ordering::Relaxed) {
+                eprintln!(
+                    "loadlock-dataplane: SIGHUP: keys of the dataplane take effect at its restart; `loadlock reload --dry-run` \
+                     names those that differ"
+                );
+            }
             if changed || round % ROUNDS == 0 {
                 self.exchange.heartbeat(now_ns, self.clock.hz());
                 self.store_port_states(&at_start, overrides);

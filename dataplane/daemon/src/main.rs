@@ -15,6 +15,7 @@ mod failures;
 mod forward;
 mod hardware;
 mod housekeeping;
+mod idle;
 mod links;
 mod ordered;
 mod overrides;

@@ -78,10 +78,10 @@ pub fn open(eal: &Eal, settings: &Settings) -> Result<Ports, Failure> {
             eal.find_port(&configured.eal_name()).map_err(|source| missing(configured, source))?;
         let config = PortConfig {
             queues: workers as u16,
-            rx_descriptors: dataplane.rx_descriptors,
-            tx_descriptors: dataplane.tx_descriptors,
+            rx_descriptors: configured.rx_descriptors,
+            tx_descriptors: configured.tx_descriptors,
             mtu: configured.mtu,
-            promiscuous: true,
+            promiscuous: configured.promiscuous,
             require_symmetric_rss: workers > 1 && dataplane.rss == Rss::Symmetric,
         };
         let failed = |source| Failure::Port { port: name.clone(), source: Box::new(source) };

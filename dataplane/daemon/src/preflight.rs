@@ -129,7 +129,6 @@ fn look_at_port(
 ) {
     let place = format!("port {}", configured.name);
     let (info, grant) = (port.info(), port.grant());
-    let dataplane = &settings.dataplane;
     findings.well(
         &place,
         format!(
@@ -140,7 +139,7 @@ fn look_at_port(
             info.rx_queues_max.min(info.tx_queues_max)
         ),
     );
-    let asked = (dataplane.rx_descriptors, dataplane.tx_descriptors);
+    let asked = (configured.rx_descriptors, configured.tx_descriptors);
     if (grant.rx_descriptors, grant.tx_descriptors) != asked {
         findings.note(
             &place,

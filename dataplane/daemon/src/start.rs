@@ -10,12 +10,14 @@ use loadlock_exchange::{
 };
 use loadlock_pipeline::{Backing, Pipeline};
 use loadlock_settings::{Clock, PortIndex, Settings};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::clock::WallClock;
 use crate::exit::Failure;
 use crate::failures::Failures;
 use crate::hardware::Relays;
 use crate::housekeeping::Watch;
+use crate::idle::Pauses;
 use crate::links::LinkPair;
 use crate::overrides::OverrideBoard;
 use crate::ports::{self, Ports};
@@ -23,10 +25,9 @@ use crate::worker::{Lanes, Tuning, Worker};
 
 /// Runs the dataplane until SIGTERM or SIGINT, or until a worker dies.
 pub fn run(settings: &Settings) -> Result<(), Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let on_signal = stop.clone();
-    ctrlc::set_handler(move || on_signal.store(true, Ordering::Relaxed))
-        .map_err(Failure::Signals)?;
+    let stop = flag_of(&[SIGTERM, SIGINT])?;
+    // What is meant as "reload" must not end forwarding.
+    let asked_to_reload = flag_of(&[SIGHUP])?;
     let mut exchange = DataplaneExchange::open(&settings.exchange.path, settings.dimensions())
         .map_err(Failure::Exchange)?;
     say_adopted(&exchange);
@@ -62,11 +63,17 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     let running = eal.run_workers(tasks.collect()).map_err(Failure::Launch)?;
     exchange.set_state(DataplaneState::Running);
     eprintln!(
-        "loadlock-dataplane: running: {} segments, {} workers, exchange {} ({} MiB)",
+        "loadlock-dataplane: running: {} segments, {} workers, exchange {} ({} MiB{})",
         settings.segments.len(),
         settings.dataplane.worker_cores.len(),
         settings.exchange.path.display(),
         exchange.bytes() >> 20,
+        match exchange.is_huge() {
+            true => ", on huge pages",
+            false =>
+                ", on small pages, since the kernel gives no huge ones for it (Linux 6.1 does, if there are free ones together): \
+                      what is new or denied is judged about a quarter slower",
+        }
     );
     for line in settings.sums_in_words().lines() {
         eprintln!("  {line}");
@@ -82,6 +89,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         failures,
         relays: &relays,
         links: links.collect(),
+        asked_to_reload,
     };
     let watched = watch.run(&running, &stop);
     // Before anything is stopped: the cables are joined while frames are still forwarded.
@@ -103,6 +111,14 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         .iter()
         .any(|exit| matches!(exit.outcome, loadlock_dpdk::WorkerOutcome::Panicked { .. }));
     if died { Err(Failure::Workers(exits)) } else { Ok(()) }
+}
+
+fn flag_of(signals: &[i32]) -> Result<Arc<AtomicBool>, Failure> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in signals {
+        signal_hook::flag::register(*signal, flag.clone()).map_err(Failure::Signals)?;
+    }
+    Ok(flag)
 }
 
 fn say_adopted(exchange: &DataplaneExchange) {
@@ -176,6 +192,7 @@ fn make_worker(
         transmit_retries: dataplane.tx_retries,
         latency_sample_bursts: dataplane.latency_sample_bursts,
         age_step_entries: dataplane.age_step_entries as usize,
+        pauses: Pauses::new(dataplane, clock.counter())?,
     };
     Ok(Worker::new(lanes, exchange, pipeline, closed, clock, tuning, board.clone()))
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use loadlock_dpdk::{RxQueue, TxQueue};
+use loadlock_dpdk::{RxQueue, TscCycles, TxQueue};
 use loadlock_exchange::{Handling, PolicyImage, WORKER_COUNTERS, WorkerCounter, WorkerExchange};
 use loadlock_packet::{Ingress, SEGMENTS_MAX, SegmentId};
 use loadlock_pipeline::Pipeline;
 
 use crate::clock::WallClock;
 use crate::forward::Forwarder;
+use crate::idle::Pauses;
 use crate::overrides::{OverrideBoard, Overrides};
 
 /// Queue pairs of one worker and where they belong, by the ports' indexes.
@@ -35,6 +36,8 @@ pub struct Tuning {
     pub latency_sample_bursts: u32,
     /// Flow entries looked at per ageing step.
     pub age_step_entries: usize,
+    /// Between two looks in vain.
+    pub pauses: Pauses,
 }
 
 /// Everything one worker owns.
@@ -88,35 +91,44 @@ impl Worker {
             // One reading a round: it costs as much as a few packets.
             let cycles = self.clock.cycles();
             let now_ns = self.clock.ns(cycles);
+            let mut is_busy = false;
             for port in 0..self.lanes.receive.len() {
-                self.poll(port, now_ns);
+                is_busy |= self.poll(port, now_ns);
             }
             if cycles.0 >= self.chores_due_cycles {
                 self.chores_due_cycles = cycles.0 + self.chores_every_cycles;
                 self.chores(now_ns);
             }
+            match is_busy {
+                true => self.tuning.pauses.busy(),
+                false => {
+                    let due = TscCycles(self.chores_due_cycles);
+                    self.tuning.pauses.idle(self.clock.counter(), cycles, due);
+                }
+            }
         }
         self.chores(self.clock.ns(self.clock.cycles()));
     }
 
-    /// Takes one burst from a port through to the other side.
-    fn poll(&mut self, port: usize, now_ns: u64) {
+    /// Takes one burst from a port through to the other side. False: there was none.
+    fn poll(&mut self, port: usize, now_ns: u64) -> bool {
         let received = self.lanes.receive[port].receive(self.forwarder.burst());
         if received == 0 {
             self.values[WorkerCounter::EmptyPolls as usize] += 1;
-            return;
+            return false;
         }
         self.count_burst();
         self.bursts_to_sample -= 1;
         if self.bursts_to_sample > 0 {
             self.forward(port, now_ns);
-            return;
+            return true;
         }
         self.bursts_to_sample = self.tuning.latency_sample_bursts;
         let arrived = self.clock.cycles();
         self.forward(port, now_ns);
         let spent = self.clock.cycles().since(arrived);
         self.exchange.latency().record(spent.0);
+        true
     }
 
     /// Judges and transmits what is in the forwarder's burst.

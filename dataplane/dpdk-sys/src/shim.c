@@ -1,3 +1,6 @@
+/* rte_cpu_get_intrinsics_support and rte_power_pause: "experimental" from 20.11 to 24.11, the same in all of them. */
+#define ALLOW_EXPERIMENTAL_API
+
 #include "shim.h"
 
 #include <errno.h>
@@ -5,11 +8,13 @@
 #include <string.h>
 
 #include <rte_bus.h>
+#include <rte_cpuflags.h>
 #include <rte_cycles.h>
 #include <rte_dev.h>
 #include <rte_devargs.h>
 #include <rte_ether.h>
 #include <rte_mbuf_dyn.h>
+#include <rte_power_intrinsics.h>
 
 /* Rust reads these fields with these widths. */
 #define FIELD_IS(field, type) \
@@ -46,6 +51,19 @@ int loadlock_errno(void)
 uint64_t loadlock_tsc_cycles(void)
 {
 	return rte_rdtsc();
+}
+
+int loadlock_can_pause_until(void)
+{
+	struct rte_cpu_intrinsics can = { 0 };
+
+	rte_cpu_get_intrinsics_support(&can);
+	return can.power_pause;
+}
+
+void loadlock_pause_until(uint64_t tsc)
+{
+	(void)rte_power_pause(tsc);
 }
 
 int loadlock_timestamp_lookup(uint16_t *offset, uint64_t *flag)

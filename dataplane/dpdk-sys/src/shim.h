@@ -126,6 +126,12 @@ struct loadlock_port_link {
 	uint8_t autonegotiated;
 };
 
+/* Whether this CPU can wait for a time by itself, in a state that saves power: 1 or 0. */
+int loadlock_can_pause_until(void);
+
+/* Waits so until the time-stamp counter is at `tsc`, or somewhat less. Only after loadlock_can_pause_until gave 1. */
+void loadlock_pause_until(uint64_t tsc);
+
 /* Takes up to `count` frames from a queue of a started port; returns how many mbufs it wrote. One thread a queue. */
 uint16_t loadlock_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t count);
 

@@ -27,6 +27,7 @@ mod errno;
 mod mbuf;
 mod mempool;
 mod port;
+mod power;
 mod queue;
 mod timestamp;
 mod worker;
@@ -41,6 +42,7 @@ pub use port::{
     Absence, FindPortError, Grant, Link, Port, PortConfig, PortError, PortId, PortInfo, PortStage,
     PortStats, Rss,
 };
+pub use power::TimedWait;
 pub use queue::{QueueId, RxQueue, TxQueue};
 pub use timestamp::TimestampField;
 pub use worker::{LaunchError, Task, WorkerExit, WorkerOutcome, WorkerThread, Workers};

@@ -125,6 +125,12 @@ impl ControlExchange {
         self.region.bytes()
     }
 
+    /// All of it lies on huge pages.
+    #[must_use]
+    pub fn is_huge(&self) -> bool {
+        self.region.is_huge()
+    }
+
     /// Says that control lives.
     pub fn heartbeat(&self, now_ns: u64) {
         self.region.header(HeaderWord::ControlHeartbeatNs).store(now_ns, Ordering::Release);

@@ -86,6 +86,12 @@ impl DataplaneExchange {
         SwapWriter::new(self.region.clone()).in_force().is_some()
     }
 
+    /// All of it lies on huge pages, which make look-ups in large policies faster.
+    #[must_use]
+    pub fn is_huge(&self) -> bool {
+        self.region.is_huge()
+    }
+
     /// Bytes of shared memory.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -43,6 +43,8 @@ mod dataplane;
 mod error;
 #[cfg(not(loom))]
 mod layout;
+#[cfg(not(loom))]
+mod map;
 #[cfg(loom)]
 pub mod model;
 #[cfg(not(loom))]

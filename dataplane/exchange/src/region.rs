@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use loadlock_packet::SegmentId;
-use memmap2::{MmapOptions, MmapRaw};
 
 use crate::counters::{LatencyBlock, PortBlock, WorkerBlock};
 use crate::error::RegionError;
@@ -21,13 +20,14 @@ use crate::layout::{
     BYPASS_AT, Dimensions, HEADER_WORDS, HeaderWord, LAYOUT_VERSION, Layout, MAGIC,
     PORT_STATE_WORDS,
 };
+use crate::map::Map;
 use crate::ring::{Cursor, Record, RingMemory};
 use crate::swap::{SwapMemory, Word};
 use crate::sync::{AtomicU64, Ordering, Shared};
 
 /// The mapped region. Shared by all ends made from it; unmapped when the last goes.
 pub struct Region {
-    map: MmapRaw,
+    map: Map,
     layout: Layout,
     path: PathBuf,
     file_id: (u64, u64),
@@ -246,7 +246,7 @@ impl Region {
 
     fn map(file: &File, layout: Layout, path: &Path) -> io::Result<Self> {
         let metadata = file.metadata()?;
-        let map = MmapOptions::new().len(layout.total_bytes).map_raw(file)?;
+        let map = Map::new(file, layout.total_bytes)?;
         let file_id = (metadata.dev(), metadata.ino());
         Ok(Self { map, layout, path: path.to_owned(), file_id })
     }
@@ -267,6 +267,12 @@ impl Region {
     #[must_use]
     pub fn dimensions(&self) -> Dimensions {
         self.layout.dimensions
+    }
+
+    /// All of it lay on huge pages when this process mapped it.
+    #[must_use]
+    pub fn is_huge(&self) -> bool {
+        self.map.is_huge()
     }
 
     /// Bytes of the region.

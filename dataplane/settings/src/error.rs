@@ -179,8 +179,8 @@ impl Problem {
             ),
             Self::TooFewMbufs { found, needed, ports, workers, descriptors } => write!(
                 out,
-                "{found} buffers are too few: {ports} ports x {workers} workers x {descriptors} descriptors and the \
-                 workers' caches need {needed}"
+                "{found} buffers are too few: {workers} workers x {descriptors} descriptors of {ports} ports and the workers' \
+                 caches need {needed}"
             ),
             Self::MtuAboveMbuf { mtu, mbuf_data_bytes, needed } => write!(
                 out,

@@ -12,6 +12,9 @@ const EXCERPT_CHARACTERS_MAX: usize = 60;
 /// Line of each key that stands in the file, by key path.
 pub(crate) type Lines = BTreeMap<String, u32>;
 
+/// Value of each key, its default where the file lacks it, by key path, written in one way.
+pub(crate) type Values = BTreeMap<String, String>;
+
 /// The text with its mistakes so far.
 #[derive(Debug)]
 pub(crate) struct Findings<'text> {
@@ -22,6 +25,8 @@ pub(crate) struct Findings<'text> {
     pub(crate) errors: Vec<SettingsError>,
     /// The lines, kept for later checks against the machine.
     pub(crate) lines: Lines,
+    /// The values, kept to compare one file with another.
+    pub(crate) values: Values,
 }
 
 impl<'text> Findings<'text> {
@@ -34,6 +39,7 @@ impl<'text> Findings<'text> {
             line_starts: newlines.map(|(offset, _)| offset + 1).collect(),
             errors: Vec::new(),
             lines: Lines::new(),
+            values: Values::new(),
         }
     }
 

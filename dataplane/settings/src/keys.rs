@@ -175,6 +175,24 @@ pub(crate) static DATAPLANE: Table = Table {
             "Extra tries for the frames that a full transmit queue didn't take. What is left then is dropped and counted.",
         ),
         text(
+            "idle",
+            Kind::Choice(&["spin", "pause", "power"]),
+            "spin",
+            "What a worker does while none of its queues has a frame. spin: look again at once; the least latency, the most power. \
+             pause: look ever more seldom, with the CPU's pause instruction between, up to idle_pause_us; a hyperthread beside it \
+             gets the core's units meanwhile. power: the same with the CPU's timed wait (TPAUSE), which lets the core save power; \
+             refused at start on a CPU without WAITPKG. The core counts as busy in all three. Under load nothing is waited for.",
+        ),
+        integer(
+            "idle_pause_us",
+            (1, 1000),
+            10,
+            "us",
+            "Longest pause between two looks, reached after some hundred looks in vain: at most so much latency is added to the first \
+             frame after a silence, and none to those behind it. Receive queues must hold what arrives meanwhile: 1 us is 15 of the \
+             smallest frames at 10 Gbit/s and 149 at 100 Gbit/s. Without effect with idle = \"spin\".",
+        ),
+        text(
             "rss",
             Kind::Choice(&["symmetric", "device"]),
             "symmetric",
@@ -247,8 +265,8 @@ pub(crate) static EXCHANGE: Table = Table {
             Kind::Path(PathRule::Absolute),
             "/dev/shm/loadlock/exchange",
             "File behind the region. It belongs on a memory file system (tmpfs, hugetlbfs): on a disk the kernel would write \
-             it back while workers run. A tmpfs mounted with huge=always (/dev/shm isn't) puts the allowlist on huge pages: \
-             what is new or denied is judged about a quarter faster.",
+             it back while workers run. Loadlock asks for huge pages, which Linux gives from 6.1 on, or on a tmpfs mounted with \
+             huge=always: what is new or denied is then judged about a quarter faster. `loadlock status` says which it has.",
         ),
         shaped(
             "event_ring_events",
@@ -391,6 +409,31 @@ pub(crate) static PORT: Table = Table {
             "bytes",
             "Largest payload of an Ethernet frame. The two ports of a segment need the same, and mbuf_data_bytes must hold \
              it.",
+        ),
+        Key {
+            name: "promiscuous",
+            kind: Kind::Flag,
+            default: Default::Flag(true),
+            unit: "",
+            meaning: "Whether the device is told to take frames to every address. A line needs that; false is for a device that hands \
+                      over every frame without it and refuses the mode, such as a trusted virtual function.",
+            examples: &[],
+        },
+        shaped(
+            "rx_descriptors",
+            (64, 8192),
+            Shape::OrZero("as dataplane.rx_descriptors"),
+            0,
+            "descriptors",
+            "Length of each of this port's receive queues, if it is to differ from the others'.",
+        ),
+        shaped(
+            "tx_descriptors",
+            (64, 8192),
+            Shape::OrZero("as dataplane.tx_descriptors"),
+            0,
+            "descriptors",
+            "Length of each of this port's transmit queues, if it is to differ from the others'.",
         ),
         Key {
             name: "options",

@@ -20,6 +20,7 @@
 
 #![forbid(unsafe_code)]
 
+mod changes;
 mod derived;
 mod device;
 mod drivers;
@@ -43,6 +44,7 @@ use std::path::{Path, absolute};
 
 use toml::de::DeTable;
 
+pub use changes::{Change, Takes};
 pub use device::{Device, DeviceOption, PciAddress, VirtualDevice};
 pub use drivers::Driver;
 pub use error::{SettingsError, SettingsErrors};
@@ -51,9 +53,9 @@ pub use problem::Problem;
 pub use reference::reference;
 pub use settings::{
     Answer, ApiSettings, Clock, ControlSettings, CoreId, DataplaneSettings, EventChoice,
-    EventFileSettings, ExchangeSettings, FlowSettings, HardwareBypass, IpfixSettings, LogLevel,
-    OutwardSettings, PortIndex, PortName, PortSettings, Rss, SegmentName, SegmentSettings,
-    Settings, SyslogSettings, Target, Transport,
+    EventFileSettings, ExchangeSettings, FlowSettings, HardwareBypass, Idle, IpfixSettings,
+    LogLevel, OutwardSettings, PortIndex, PortName, PortSettings, Rss, SegmentName,
+    SegmentSettings, Settings, SyslogSettings, Target, Transport,
 };
 pub use sums::Sums;
 
@@ -86,6 +88,12 @@ impl Settings {
         }
     }
 
+    /// The file as it was named.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
     /// Validates the text of a configuration file.
     ///
     /// `place` is the file's name in messages; relative paths in the text count from its folder. Nothing is read from
@@ -114,6 +122,7 @@ impl Settings {
         }
         settings.place = place.to_owned();
         settings.lines = findings.lines;
+        settings.values = findings.values;
         Ok(settings)
     }
 }

@@ -139,8 +139,8 @@ pub enum Problem {
         ports: usize,
         /// Workers.
         workers: usize,
-        /// Receive and transmit descriptors of a queue pair.
-        descriptors: u32,
+        /// Receive and transmit descriptors of one queue pair of each port, together.
+        descriptors: u64,
     },
     /// A frame of the port's MTU doesn't fit into an mbuf.
     MtuAboveMbuf {

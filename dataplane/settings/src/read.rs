@@ -19,8 +19,8 @@ use crate::schema::Table;
 use crate::scope::{Located, Scope, table_with};
 use crate::settings::{
     Answer, ApiSettings, Clock, ControlSettings, CoreId, DataplaneSettings, ExchangeSettings,
-    FlowSettings, HardwareBypass, LogLevel, PortIndex, PortName, PortSettings, Rss, SegmentName,
-    SegmentSettings, Settings,
+    FlowSettings, HardwareBypass, Idle, LogLevel, PortIndex, PortName, PortSettings, Rss,
+    SegmentName, SegmentSettings, Settings,
 };
 
 mod outward;
@@ -38,7 +38,7 @@ impl<'read, 'text> Document<'read, 'text> {
         let dataplane = read_dataplane(&mut self.scope(&DATAPLANE, findings));
         let exchange = read_exchange(&mut self.scope(&EXCHANGE, findings));
         let flows = read_flows(&mut self.scope(&FLOWS, findings));
-        let ports = self.read_ports(findings);
+        let ports = self.read_ports(findings, &dataplane);
         let segments = self.read_segments(findings, &ports);
         let control = read_control(&mut self.scope(&CONTROL, findings));
         let api = read_api(&mut self.scope(&API, findings));
@@ -54,6 +54,7 @@ impl<'read, 'text> Document<'read, 'text> {
             outward,
             place: String::new(),
             lines: BTreeMap::new(),
+            values: BTreeMap::new(),
         }
     }
 
@@ -132,11 +133,18 @@ impl<'read, 'text> Document<'read, 'text> {
         results
     }
 
-    fn read_ports(&self, findings: &mut Findings<'text>) -> Vec<PortSettings> {
+    fn read_ports(
+        &self,
+        findings: &mut Findings<'text>,
+        dataplane: &DataplaneSettings,
+    ) -> Vec<PortSettings> {
         let mut ports = self.each_entry(&PORT, findings, |scope| PortSettings {
             name: PortName(scope.name("name")),
             device: crate::options::device(scope),
             mtu: scope.integer("mtu"),
+            promiscuous: scope.flag("promiscuous"),
+            rx_descriptors: or_if_zero(scope.integer("rx_descriptors"), dataplane.rx_descriptors),
+            tx_descriptors: or_if_zero(scope.integer("tx_descriptors"), dataplane.tx_descriptors),
             path: scope.path.clone(),
         });
         // EAL wants a distinct name for each virtual device: the driver's with a number.
@@ -298,6 +306,10 @@ fn refuse_entry_count(
     }
 }
 
+fn or_if_zero(number: u16, of_all: u16) -> u16 {
+    if number == 0 { of_all } else { number }
+}
+
 fn read_dataplane(scope: &mut Scope<'_, '_>) -> DataplaneSettings {
     let hugepage_dir = scope.path("hugepage_dir");
     let memory_mib: u32 = scope.integer("memory_mib");
@@ -315,6 +327,12 @@ fn read_dataplane(scope: &mut Scope<'_, '_>) -> DataplaneSettings {
         rx_descriptors: scope.integer("rx_descriptors"),
         tx_descriptors: scope.integer("tx_descriptors"),
         tx_retries: scope.integer("tx_retries"),
+        idle: match scope.choice("idle").as_str() {
+            "pause" => Idle::Pause,
+            "power" => Idle::Power,
+            _ => Idle::Spin,
+        },
+        idle_pause: std::time::Duration::from_micros(scope.integer("idle_pause_us")),
         rss: match scope.choice("rss").as_str() {
             "device" => Rss::Device,
             _ => Rss::Symmetric,

@@ -1,5 +1,6 @@
 //! The text of `config/reference.toml`: every key with its meaning, unit, range and default.
 
+use crate::changes::takes;
 use crate::drivers::{DRIVERS, DriverSchema};
 use crate::schema::{Default, Key, Kind, Table};
 
@@ -8,7 +9,8 @@ const LINE_CHARACTERS_MAX: usize = 100;
 
 const PREAMBLE: &str = "The configuration of Loadlock: every key with its meaning, its range and its default. Both \
                         processes read this one file. A key that is absent has its default; a key that isn't listed \
-                        here is an error. Units stand in the names: _s seconds, _ms milliseconds, _mib MiB.";
+                        here is an error. Units stand in the names: _s seconds, _ms milliseconds, _us microseconds, _mib MiB. \
+                        What takes effect at a reload does so with `loadlock reload`.";
 const ORIGIN: &str = "Printed by `loadlock check --reference`. `loadlock check` reports all mistakes of a file at once.";
 
 /// The reference of the configuration file: itself a valid file, in which every key has its default.
@@ -39,7 +41,7 @@ fn write_keys(text: &mut String, table: &Table, entry: usize) {
         if entry == 0 {
             text.push('\n');
             comment(text, key.meaning);
-            write_range_and_default(text, key);
+            write_range_and_default(text, table, key);
         }
         match (key.default_text(), key.examples.get(entry), key.kind) {
             (_, _, Kind::Options) if entry == 0 => {
@@ -62,13 +64,14 @@ fn assign(text: &mut String, key: &Key, value: &str) {
     text.push('\n');
 }
 
-fn write_range_and_default(text: &mut String, key: &Key) {
+fn write_range_and_default(text: &mut String, table: &Table, key: &Key) {
     comment(text, &format!("Allowed: {}.", key.allowed()));
     match key.default {
         Default::Required => comment(text, "Required: there is no default."),
         Default::Absent => comment(text, "May be absent."),
         default => comment(text, &format!("Default: {default}.")),
     }
+    comment(text, &format!("Takes effect: {}.", takes(table.name, key.name)));
 }
 
 fn write_driver(text: &mut String, driver: &DriverSchema) {

@@ -258,9 +258,13 @@ fn pool_fills_the_queues(settings: &Settings, findings: &mut Findings<'_>) {
     ];
     let sound = keys.iter().all(|key| findings.is_sound(&format!("dataplane.{key}")));
     let (ports, workers) = (settings.ports.len(), dataplane.worker_cores.len());
-    let descriptors = u32::from(dataplane.rx_descriptors) + u32::from(dataplane.tx_descriptors);
+    let descriptors = settings.descriptors();
+    let ports_sound = settings.ports.iter().all(|port| {
+        let keys = ["rx_descriptors", "tx_descriptors"];
+        keys.iter().all(|key| findings.is_sound(&format!("{}.{key}", port.path)))
+    });
     let needed = settings.buffers_needed();
-    if sound && needed > u64::from(dataplane.mbufs) {
+    if sound && ports_sound && needed > u64::from(dataplane.mbufs) {
         let problem =
             Problem::TooFewMbufs { found: dataplane.mbufs, needed, ports, workers, descriptors };
         findings.report_at("dataplane.mbufs", problem);

@@ -12,6 +12,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
+use crate::changes::written_one_way;
 use crate::findings::Findings;
 use crate::nearest::nearest;
 use crate::problem::Problem;
@@ -53,6 +54,7 @@ impl<'read, 'text> Scope<'read, 'text> {
         match found {
             Some(value) => {
                 let line = self.findings.line_of(&value.span());
+                self.findings.values.insert(path.clone(), written_one_way(value.get_ref()));
                 self.findings.lines.insert(path, line);
             }
             None if matches!(key.default, Default::Required) => {
@@ -67,7 +69,10 @@ impl<'read, 'text> Scope<'read, 'text> {
                 };
                 self.findings.report(self.header_line, path, problem);
             }
-            None => {}
+            None => {
+                let default = key.default_text().unwrap_or_default();
+                self.findings.values.insert(path, default);
+            }
         }
         found
     }

@@ -10,7 +10,7 @@ use loadlock_packet::Side;
 use loadlock_packet::negotiation::Helpers;
 
 use crate::device::Device;
-use crate::findings::Lines;
+use crate::findings::{Lines, Values};
 
 mod outward;
 
@@ -42,6 +42,7 @@ pub struct Settings {
     pub outward: OutwardSettings,
     pub(crate) place: String,
     pub(crate) lines: Lines,
+    pub(crate) values: Values,
 }
 
 impl Settings {
@@ -141,6 +142,10 @@ pub struct DataplaneSettings {
     pub tx_descriptors: u16,
     /// Extra tries for frames that a transmit queue didn't take, 0 to 1000.
     pub tx_retries: u16,
+    /// What a worker does while nothing arrives.
+    pub idle: Idle,
+    /// Longest pause between two looks at the queues while nothing arrives, 1 to 1000 µs.
+    pub idle_pause: Duration,
     /// How frames are spread over workers.
     pub rss: Rss,
     /// Where time comes from.
@@ -157,6 +162,17 @@ pub struct DataplaneSettings {
     pub latency_sample_bursts: u32,
     /// Flow entries looked at per ageing step, 1 to 65536.
     pub age_step_entries: u32,
+}
+
+/// What a worker does while nothing arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// Look again at once.
+    Spin,
+    /// Look ever more seldom, with the CPU's pause instruction between.
+    Pause,
+    /// The same with the CPU's timed wait, which saves power.
+    Power,
 }
 
 /// How frames are spread over several workers.
@@ -226,6 +242,12 @@ pub struct PortSettings {
     pub device: Device,
     /// MTU in bytes, 68 to 9702.
     pub mtu: u16,
+    /// Whether the device is told to take frames to every address.
+    pub promiscuous: bool,
+    /// Descriptors of each of its receive queues, 64 to 8192.
+    pub rx_descriptors: u16,
+    /// Descriptors of each of its transmit queues, 64 to 8192.
+    pub tx_descriptors: u16,
     pub(crate) path: String,
 }
 

@@ -1,7 +1,7 @@
 //! What a configuration needs, as sums that a person can follow.
 
 use crate::schema::thousands;
-use crate::settings::Settings;
+use crate::settings::{PortSettings, Settings};
 
 /// An mbuf's header and the mempool's own words before and behind it (rte_mbuf.h, rte_mempool.h).
 const BUFFER_OVERHEAD_BYTES: u64 = 128 + 64;
@@ -29,10 +29,16 @@ impl Settings {
     pub(crate) fn buffers_needed(&self) -> u64 {
         let dataplane = &self.dataplane;
         let workers = dataplane.worker_cores.len() as u64;
-        let descriptors = u64::from(dataplane.rx_descriptors) + u64::from(dataplane.tx_descriptors);
         // A cache may grow to one and a half times its size before it is flushed (rte_mempool.h).
         let held = u64::from(dataplane.mbuf_cache) * 3 / 2 + u64::from(dataplane.burst_packets);
-        self.ports.len() as u64 * workers * descriptors + workers * held
+        workers * (self.descriptors() + held)
+    }
+
+    /// Receive and transmit descriptors of one queue pair of each port, together.
+    pub(crate) fn descriptors(&self) -> u64 {
+        let of_port =
+            |port: &PortSettings| u64::from(port.rx_descriptors) + u64::from(port.tx_descriptors);
+        self.ports.iter().map(of_port).sum()
     }
 
     /// The sums.
@@ -61,14 +67,13 @@ impl Settings {
         let count = |number: u32| thousands(number.into());
         let pages = sums.pool_bytes.div_ceil(2 * MIB) + sums.flow_bytes.div_ceil(2 * MIB);
         format!(
-            "buffers   {ports} ports x {workers} workers x ({} + {} descriptors) + {workers} workers x ({} cached x 1.5 + {} in a burst) \
+            "buffers   {workers} workers x {} descriptors of {ports} ports + {workers} workers x ({} cached x 1.5 + {} in a burst) \
              = {} needed of {}\n\
              pool      {} buffers x ({} + {BUFFER_OVERHEAD_BYTES} bytes) = {} MiB\n\
              flows     {workers} workers x ({} x {NARROW_BYTES} + {} x {WIDE_BYTES} + {} x {FRAGMENT_BYTES} bytes) = {} MiB\n\
              exchange  {} MiB: {workers} rings of {} events, two policies of {} rules\n\
              memory    {} MiB for pool and flow tables, at least {} hugepages of 2 MiB; the exchange apart\n",
-            dataplane.rx_descriptors,
-            dataplane.tx_descriptors,
+            thousands(self.descriptors()),
             dataplane.mbuf_cache,
             dataplane.burst_packets,
             thousands(sums.buffers_needed),

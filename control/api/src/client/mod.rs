@@ -34,6 +34,7 @@ use crate::event_filter::EventFilter;
 use crate::explanation::{Explanation, ExplanationQuery};
 use crate::listing::{FlowQuery, Listing, RuleQuery};
 use crate::policy::{Mode, ModeChange, ModeChanged, Rule};
+use crate::reload::{ReloadBody, Reloaded};
 use crate::status::Status;
 use crate::traffic::{DropCount, Flow};
 
@@ -135,6 +136,14 @@ impl Client {
         let body = crate::to_json(change).unwrap_or_default();
         let path = format!("/v1/segments/{}/bypass", percent_encoded(segment));
         self.ask(Method::PUT, &path, Some(body))
+    }
+
+    /// `POST /v1/reload`. What is in the answer's `changed` counts when this returns.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn reload(&self, body: &ReloadBody) -> Result<Reloaded, ClientError> {
+        self.send_json(Method::POST, "/v1/reload", body)
     }
 
     /// `GET /v1/rules`.

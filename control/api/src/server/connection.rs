@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::live::{self, Live};
 use super::rate::{Client, Rates};
 use super::socket::Socket;
 use super::{ARRIVAL_TIME, CALL_TIME, CONNECTION_TIME, HEAD_BYTES_MAX, STOPPING_TIME};
@@ -95,10 +96,10 @@ fn is_own(uid: u32) -> bool {
 
 /// Where clients come from.
 pub(super) enum Entrance {
-    /// Whoever the socket's mode lets in; these get this role.
-    Unix(Socket, Role),
+    /// Whoever the socket's mode lets in; these get the role that holds then.
+    Unix(Socket, Live),
     /// Whoever can reach the address. No client may hold more than its share of connections, nor open them faster than this.
-    Tls(TcpListener, TlsAcceptor, Arc<Shares>, Rates),
+    Tls(TcpListener, TlsAcceptor, Live, Arc<Shares>, Arc<Rates>),
 }
 
 /// Connections of each client, at most `most` of one.
@@ -187,22 +188,22 @@ pub(super) async fn accept(
         };
         let (router, told) = (router.clone(), told.clone());
         match (arrived, entrance) {
-            (Arrived::Unix(stream), Entrance::Unix(_, role)) => {
+            (Arrived::Unix(stream), Entrance::Unix(_, live)) => {
                 let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
-                let peer = Peer::new(Who::Local(uid, *role));
+                let peer = Peer::new(Who::Local(uid, live.borrow().socket_role));
                 tokio::spawn(async move {
                     let _permit = permit;
                     // Connecting costs less there than the care for idle connections.
                     serve_one(stream, peer, false, router, told).await;
                 });
             }
-            (Arrived::Tcp(stream, from), Entrance::Tls(_, acceptor, shares, connects)) => {
+            (Arrived::Tcp(stream, from), Entrance::Tls(_, at_start, live, shares, connects)) => {
                 let peer = Peer::new(Who::Remote(from.ip()));
                 // Before the handshake, which costs more than all that follows: who comes too often is cut off without a word.
                 let share =
                     shares.take(peer.client()).filter(|_| connects.take(peer.client()).is_none());
                 let Some(share) = share else { continue };
-                let acceptor = acceptor.clone();
+                let acceptor = live::acceptor(live, at_start);
                 tokio::spawn(async move {
                     let _held = (permit, share);
                     // It fails on systems that have no such option, which costs time only.

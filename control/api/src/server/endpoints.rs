@@ -19,6 +19,7 @@ use crate::learning::{
     AnswerBody, Answered, GivenAnswer, Question, ReadinessReport, Window, WindowBody,
 };
 use crate::policy::{ModeChange, ModeChanged, Rule};
+use crate::reload::{ReloadBody, Reloaded};
 use crate::role::Role::{Admin, Approver, Operator, Viewer};
 use crate::shadow::ShadowStatus;
 use crate::status::Status;
@@ -99,6 +100,11 @@ pub(super) fn all() -> Vec<Endpoint> {
             .query(&RECENT)
             .lists::<EventLine>(),
     ];
+    all.push(
+        post("/v1/reload", Admin, "Take over the changed configuration file", routes::reload)
+            .takes::<ReloadBody>()
+            .answers::<Reloaded>(),
+    );
     all.extend(of_policy());
     all.extend(of_learning());
     all.extend(of_accounts());

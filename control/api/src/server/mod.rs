@@ -13,6 +13,7 @@ mod endpoints;
 mod guard;
 mod history;
 mod learning;
+mod live;
 mod openapi;
 mod policy;
 mod query;
@@ -34,6 +35,8 @@ use crate::backend::Backend;
 use crate::role::Role;
 use connection::{Entrance, Shares};
 use history::History;
+use live::Live;
+pub use live::{Certificate, LiveOptions};
 pub use openapi::openapi;
 use rate::Rates;
 use routes::Shared;
@@ -85,6 +88,16 @@ pub struct ServeOptions {
 }
 
 impl ServeOptions {
+    /// What of it may change while the server runs.
+    #[must_use]
+    pub fn live(&self) -> LiveOptions {
+        LiveOptions {
+            socket_role: self.socket_role,
+            requests_per_s: self.requests_per_s,
+            certificate: None,
+        }
+    }
+
     /// The Unix socket alone, with everything as in a configuration that says nothing.
     #[must_use]
     pub fn new(socket: &Path) -> Self {
@@ -111,22 +124,39 @@ pub async fn serve(
     backend: Arc<dyn Backend>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
+    let (_changes, live) = watch::channel(options.live());
+    serve_changing(options, live, backend, shutdown).await
+}
+
+/// [`serve`], with what is in `live` instead of what the options say of it.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_changing(
+    options: &ServeOptions,
+    live: Live,
+    backend: Arc<dyn Backend>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
     let tls = match &options.tls {
         Some(tls) => Some(tls::listen(tls).await.map_err(ServeError::Tls)?),
         None => None,
     };
-    let unix = Entrance::Unix(Socket::bind(&options.socket)?, options.socket_role);
+    let unix = Entrance::Unix(Socket::bind(&options.socket)?, live.clone());
     let history = Arc::new(History::new(HISTORY_EVENTS));
     let keeper = tokio::spawn(history.clone().keep(backend.subscribe()));
     let (stop, stopping) = watch::channel(false);
-    let per_s = f64::from(options.requests_per_s.max(1));
+    let per_s = f64::from(live.borrow().requests_per_s.max(1));
+    let rates = Arc::new(Rates::new(per_s, per_s * 2.0));
+    // Connections over TLS have a rate of their own, the same: a handshake costs more than a request.
+    let connects = Arc::new(Rates::new(per_s, per_s * 2.0));
     let shared = Shared {
         backend,
         history,
         calls: Arc::new(Semaphore::new(CALLS_MAX)),
         logins: Arc::new(Semaphore::new(1)),
         long_bodies: Arc::new(Semaphore::new(LONG_BODIES_MAX)),
-        rates: Arc::new(Rates::new(per_s, per_s * 2.0)),
+        rates: rates.clone(),
         login_rates: Arc::new(Rates::new(LOGINS_PER_MINUTE / 60.0, LOGINS_PER_MINUTE)),
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         stopping: stopping.clone(),
@@ -137,9 +167,8 @@ pub async fn serve(
     let over_tls = async {
         if let Some((listener, acceptor)) = tls {
             let shares = Shares::new((options.connections / 4).max(1));
-            // Connections have a rate of their own, the same: a handshake costs more than a request.
-            let connects = Rates::new(per_s, per_s * 2.0);
-            let entrance = Entrance::Tls(listener, acceptor, shares, connects);
+            let entrance =
+                Entrance::Tls(listener, acceptor, live.clone(), shares, connects.clone());
             connection::accept(&entrance, options.connections, router, stopping).await;
         }
     };
@@ -147,7 +176,12 @@ pub async fn serve(
         shutdown.await;
         stop.send_replace(true);
     };
-    tokio::join!(over_socket, over_tls, until);
+    let all = async { tokio::join!(over_socket, over_tls, until) };
+    let changing = [&*rates, &*connects];
+    tokio::select! {
+        _ = all => {}
+        _ = live::keep_rates(live.clone(), &changing) => {}
+    }
     keeper.abort();
     Ok(())
 }

@@ -40,15 +40,26 @@ struct Bucket {
 /// The buckets of all clients.
 #[derive(Debug)]
 pub(super) struct Rates {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug)]
+struct Table {
     per_s: f64,
     most: f64,
-    buckets: Mutex<HashMap<Client, Bucket>>,
+    buckets: HashMap<Client, Bucket>,
 }
 
 impl Rates {
     /// `per_s` tokens a second, at most `most` at a time.
     pub(super) fn new(per_s: f64, most: f64) -> Self {
-        Self { per_s, most, buckets: Mutex::new(HashMap::new()) }
+        Self { table: Mutex::new(Table { per_s, most, buckets: HashMap::new() }) }
+    }
+
+    /// The same for all clients from now on; what they have sent counts.
+    pub(super) fn set(&self, per_s: f64, most: f64) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        (table.per_s, table.most) = (per_s, most);
     }
 
     /// Takes a token; `Some`: there was none, and the next comes after this time.
@@ -60,9 +71,11 @@ impl Rates {
         if client == Client::Own {
             return None;
         }
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let Table { per_s, most, buckets } = &mut *table;
+        let (per_s, most) = (*per_s, *most);
         if buckets.len() >= CLIENTS_MAX && !buckets.contains_key(&client) {
-            let refill = Duration::from_secs_f64(self.most / self.per_s);
+            let refill = Duration::from_secs_f64(most / per_s);
             buckets.retain(|_, bucket| now.duration_since(bucket.filled) < refill);
             if buckets.len() >= CLIENTS_MAX {
                 let quiet = buckets.iter().min_by_key(|(_, bucket)| bucket.filled);
@@ -70,12 +83,12 @@ impl Rates {
                 quiet.map(|quiet| buckets.remove(&quiet));
             }
         }
-        let bucket = buckets.entry(client).or_insert(Bucket { tokens: self.most, filled: now });
+        let bucket = buckets.entry(client).or_insert(Bucket { tokens: most, filled: now });
         let since = now.saturating_duration_since(bucket.filled).as_secs_f64();
-        bucket.tokens = (bucket.tokens + since * self.per_s).min(self.most);
+        bucket.tokens = (bucket.tokens + since * per_s).min(most);
         bucket.filled = now;
         if bucket.tokens < 1.0 {
-            return Some(Duration::from_secs_f64((1.0 - bucket.tokens) / self.per_s));
+            return Some(Duration::from_secs_f64((1.0 - bucket.tokens) / per_s));
         }
         bucket.tokens -= 1.0;
         None
@@ -102,6 +115,18 @@ mod tests {
     }
 
     #[test]
+    fn a_new_rate_holds_for_clients_that_are_known() {
+        let rates = Rates::new(1.0, 1.0);
+        let start = Instant::now();
+        let alice = Client::User(Some(1_000));
+        assert!(rates.take_at(alice, start).is_none() && rates.take_at(alice, start).is_some());
+        rates.set(100.0, 200.0);
+        assert!(rates.take_at(alice, start + Duration::from_millis(11)).is_none());
+        rates.set(1.0, 1.0);
+        assert!(rates.take_at(alice, start + Duration::from_millis(500)).is_some());
+    }
+
+    #[test]
     fn addresses_of_one_network_share_and_the_table_stays_small() {
         let of = |text: &str| Client::of(text.parse().unwrap());
         assert_eq!(of("fd00::1"), of("fd00::ffff:2"));
@@ -113,6 +138,6 @@ mod tests {
             let now = start + Duration::from_millis(number.into());
             assert!(rates.take_at(Client::User(Some(number)), now).is_none());
         }
-        assert!(rates.buckets.lock().unwrap().len() <= CLIENTS_MAX);
+        assert!(rates.table.lock().unwrap().buckets.len() <= CLIENTS_MAX);
     }
 }

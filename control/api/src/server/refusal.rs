@@ -82,7 +82,9 @@ impl Refusal {
             ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ErrorCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             ErrorCode::Conflict => StatusCode::CONFLICT,
-            ErrorCode::InvalidPolicy => StatusCode::UNPROCESSABLE_ENTITY,
+            ErrorCode::InvalidPolicy | ErrorCode::InvalidConfiguration => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             ErrorCode::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorCode::StoreFailed | ErrorCode::Internal | ErrorCode::Other => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -105,6 +107,11 @@ impl From<BackendError> for Refusal {
             BackendError::Conflict { next_step, .. } => {
                 Self::new(ErrorCode::Conflict, message, &next_step)
             }
+            BackendError::InvalidSettings { .. } => Self::new(
+                ErrorCode::InvalidConfiguration,
+                message,
+                "correct every line that is named, then reload again; nothing was changed.",
+            ),
             BackendError::InvalidPolicy { .. } => Self::new(
                 ErrorCode::InvalidPolicy,
                 message,

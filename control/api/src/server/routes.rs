@@ -31,6 +31,7 @@ use crate::error::ErrorCode;
 use crate::explanation::ExplanationQuery;
 use crate::listing::{FlowQuery, RuleQuery};
 use crate::policy::{Mode, ModeChange};
+use crate::reload::ReloadBody;
 
 /// What every request can reach.
 #[derive(Clone)]
@@ -105,6 +106,15 @@ pub(super) async fn set_mode(
     })?;
     let mode = Mode::from_name(&change.mode).ok_or_else(|| Refusal::invalid_mode(&change.mode))?;
     call(&shared, move |backend| backend.set_mode(&segment, mode, &caller.author())).await
+}
+
+pub(super) async fn reload(
+    State(shared): State<Shared>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let body: ReloadBody = parsed(request, r#"{"dry_run":false}"#).await?;
+    call(&shared, move |backend| backend.reload(&body, &caller.author())).await
 }
 
 pub(super) async fn set_bypass(

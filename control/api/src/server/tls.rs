@@ -107,7 +107,7 @@ pub(super) async fn listen(options: &TlsOptions) -> Result<(TcpListener, TlsAcce
     Ok((listener, TlsAcceptor::from(Arc::new(config))))
 }
 
-fn config(options: &TlsOptions) -> Result<ServerConfig, TlsError> {
+pub(super) fn config(options: &TlsOptions) -> Result<ServerConfig, TlsError> {
     let certificate = bytes("tls_certificate", &options.certificate)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&certificate).collect();
     let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or_else(|| TlsError::File {

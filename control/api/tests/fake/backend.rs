@@ -58,6 +58,25 @@ impl Backend for Fake {
         Ok(BypassChanged { segment: segment.to_owned(), bypass, previous, in_force: true })
     }
 
+    fn reload(&self, body: &ReloadBody, _: &str) -> Result<Reloaded, BackendError> {
+        self.trouble()?;
+        let change = |key: &str, old: &str, new: &str| KeyChange {
+            key: key.to_owned(),
+            old: old.to_owned(),
+            new: new.to_owned(),
+        };
+        Ok(Reloaded {
+            file: "/etc/loadlock/loadlock.toml".to_owned(),
+            dry_run: body.dry_run,
+            changed: vec![change("control.log", "\"info\"", "\"debug\"")],
+            certificate_read: true,
+            needs_control: vec![change("api.connections", "64", "128")],
+            needs_dataplane: vec![change("flows.udp_s", "180", "60")],
+            needs_both: vec![change("segment", "fab", "fab, ward")],
+            by_verb: vec![change("segment[fab].mode", "\"learn\"", "\"enforce\"")],
+        })
+    }
+
     fn rules(&self, query: &RuleQuery) -> Result<Listing<Rule>, BackendError> {
         self.trouble()?;
         if let Some(segment) = query.segment.as_ref().filter(|segment| *segment != "fab") {

@@ -46,6 +46,7 @@ pub fn status() -> Status {
             memory: MemoryStatus {
                 exchange_path: "/dev/hugepages/loadlock".to_owned(),
                 exchange_bytes: 268_435_456,
+                exchange_on_huge_pages: true,
                 rule_capacity: 100_000,
                 policy_bytes: 6_800_384,
             },

@@ -12,7 +12,7 @@ fn status_answers_in_at_most_ten_lines_of_a_hundred_columns() {
         "\
 all well, 2026-05-04T12:03:11+00:00 (Loadlock 0.1.0)
 control    attached, up 3 d 4 h, policy version 37, generation 41
-dataplane  running, pid 4711, 1 start, heard 12 ms ago, exchange 256 MiB
+dataplane  running, pid 4711, 1 start, heard 12 ms ago, exchange 256 MiB on huge pages
 fab        enforce, 128 rules; 2,222,222,211 packets, 1,801 dropped, 0 would be denied
 1 worker   1,242 conversations, room for 1,310,720; latency p99 5.12 µs; 0 events refused
 "
@@ -52,7 +52,7 @@ all well, 2026-05-04T12:03:11+00:00 (Loadlock 0.1.0)
 control    attached, up 3 d 4 h, policy version 37, generation 41
 learning   1,204 keys with evidence from 88,412,907 events
 store      775 MiB of 4,096 MiB; flow records since 2026-02-03T12:03:11+00:00, kept for 90 days
-dataplane  running, pid 4711, 1 start, heard 12 ms ago, exchange 256 MiB
+dataplane  running, pid 4711, 1 start, heard 12 ms ago, exchange 256 MiB on huge pages
 memory     7 MiB for each compiled policy, of up to 100,000 rules
 
 SEGMENT  MODE     RULES  PORT      LINK            RECEIVED      FORWARDED  DROPPED  WOULD DENY
@@ -87,4 +87,27 @@ fn status_shows_trouble_first_and_fails_only_if_asked_to() {
     let (code, ..) =
         outcome(program(&["status", "--fail-on-alarm", "--socket"]).arg(&served.socket));
     assert_eq!(code, 1);
+}
+
+#[test]
+fn reload_says_of_each_key_what_it_takes() {
+    let (_folder, served) = served();
+    let out = ask(&served, &["reload"]);
+    println!("{out}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(
+        lines[..3],
+        ["/etc/loadlock/loadlock.toml: valid", "changed:", "  control.log: \"info\" -> \"debug\""]
+    );
+    for words in [
+        "restart control (systemctl restart loadlock-control): nothing on the line notices",
+        "  api.connections: 64 -> 128",
+        "the line is interrupted until it forwards again",
+        "  flows.udp_s: 180 -> 60",
+        "  segment: fab -> fab, ward",
+        "use `loadlock mode`",
+    ] {
+        assert!(out.contains(words), "{words}: {out}");
+    }
+    assert!(ask(&served, &["reload", "--dry-run"]).contains("would change at once:"));
 }

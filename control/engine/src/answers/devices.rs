@@ -108,7 +108,7 @@ impl CoreBackend {
             ));
         }
         let state = self.edited(&base, document)?;
-        if self.settings.control.another_approver && loosens(&base, &state) {
+        if self.settings().control.another_approver && loosens(&base, &state) {
             return self.to_be_approved(&base, &state, author, &reason);
         }
         let (author, base) = (author.to_owned(), base.number);

@@ -34,7 +34,7 @@ fn each_conversation(
     backend: &CoreBackend,
     mut each: impl FnMut(Seen),
 ) -> Result<(), BackendError> {
-    Store::read_evidence(&backend.settings.control.store, |row| {
+    Store::read_evidence(&backend.settings().control.store, |row| {
         if let Some(seen) = rows::decode_row(&row).and_then(|row| seen(backend, &row)) {
             each(seen);
         }
@@ -51,7 +51,7 @@ fn conversations(backend: &CoreBackend) -> Result<Vec<Seen>, BackendError> {
 
 fn seen(backend: &CoreBackend, row: &EvidenceRow) -> Option<Seen> {
     let subject = &row.subject;
-    let key = subject_key(&backend.settings, subject)?;
+    let key = subject_key(&backend.settings(), subject)?;
     let mut openers: Vec<Side> =
         [Side::A, Side::B].into_iter().filter(|side| row.evidence.opened[*side as usize]).collect();
     // Met running: then its client is taken to have opened it, else whoever spoke.
@@ -74,7 +74,7 @@ impl Judge {
             reason,
             next_step: "make the policy smaller, or raise the limit that is named".to_owned(),
         };
-        let image = state.compile(&backend.settings).map_err(failed)?;
+        let image = state.compile(&backend.settings()).map_err(failed)?;
         let header = Compiled::read(image.words()).map_err(|error| failed(error.to_string()))?;
         Ok(Self { image, header })
     }
@@ -153,7 +153,7 @@ pub(super) fn test(
         changes.insert(Tuple::new(&key, client), changed);
     })?;
     let names: Vec<String> =
-        backend.settings.segments.iter().map(|segment| segment.name.to_string()).collect();
+        backend.settings().segments.iter().map(|segment| segment.name.to_string()).collect();
     let each_record = |hour: u32, key: &[u8], value: &[u8]| {
         let Some((FlowKind { tuple, .. }, tally)) = history::decode(&names, key, value) else {
             return;
@@ -178,7 +178,7 @@ pub(super) fn test(
         });
         changed.add(hour, last_ns, tally.conversations);
     };
-    Store::read_flows(&backend.settings.control.store, 0, each_record).map_err(store_error)?;
+    Store::read_flows(&backend.settings().control.store, 0, each_record).map_err(store_error)?;
     let mut changes: Vec<_> = changes
         .into_values()
         .map(|changed| (changed.then.rule().is_some(), line(backend, then, &changed)))
@@ -218,7 +218,8 @@ impl Changed {
 fn line(backend: &CoreBackend, then: &State, changed: &Changed) -> VerdictChange {
     let (key, client) = (&changed.key, changed.client);
     let tail = key.tail();
-    let segment = backend.settings.segments.get(tail.segment().index());
+    let settings = backend.settings();
+    let segment = settings.segments.get(tail.segment().index());
     let segment = segment.map(|segment| segment.name.to_string()).unwrap_or_default();
     let (client, server) = (key.endpoint(client), key.endpoint(client.other()));
     let service = Service::of_key(tail.kind(), server.network, server.service);
@@ -271,11 +272,10 @@ pub(super) fn unused(
             *last = (*last).max(seen.evidence.last_seen_ns);
         }
     }
+    let settings = backend.settings();
     let names: HashMap<&str, u64> = spans
         .iter()
-        .filter_map(|(at, (_, last))| {
-            Some((backend.settings.segments.get(*at)?.name.as_str(), *last))
-        })
+        .filter_map(|(at, (_, last))| Some((settings.segments.get(*at)?.name.as_str(), *last)))
         .collect();
     let is_unused = |rule: &&loadlock_policy::Rule| {
         names

@@ -56,6 +56,10 @@ impl Core {
                 let result = self.learning(request, &author);
                 drop(reply.send(result));
             }
+            Command::Reload(settings, boards, reply) => {
+                self.reload(*settings, boards);
+                drop(reply.send(Ok(())));
+            }
             Command::Explain(query, reply) => drop(reply.send(self.explain(&query))),
             Command::Flows(query, reply) => {
                 let flows = self.live.flows();
