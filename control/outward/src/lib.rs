@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Nothing here can make the core wait: it sends into a broadcast that overwrites what is too old, and the feed hands on without
-//! waiting. What a receiver was too slow for is in [`SinkStatus`], which `loadlock status`, the alarms and the metrics show.
+//! waiting. What a receiver was too slow for is in [`loadlock_api::SinkStatus`], which `loadlock status`, the alarms and the metrics show.
 //!
 //! Text from the network (names from DHCP, DNS, inventories) is escaped for each format by a module of its own in [`escape`].
 //!
