@@ -125,7 +125,7 @@ impl ControlExchange {
         self.region.bytes()
     }
 
-    /// All of it lies on huge pages.
+    /// Does it lie on huge pages?
     #[must_use]
     pub fn is_huge(&self) -> bool {
         self.region.is_huge()

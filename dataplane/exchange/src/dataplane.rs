@@ -86,7 +86,7 @@ impl DataplaneExchange {
         SwapWriter::new(self.region.clone()).in_force().is_some()
     }
 
-    /// All of it lies on huge pages, which make look-ups in large policies faster.
+    /// Does it lie on huge pages, which make look-ups in large policies faster?
     #[must_use]
     pub fn is_huge(&self) -> bool {
         self.region.is_huge()

@@ -1,13 +1,15 @@
-//! The file in memory, on huge pages where the kernel gives them.
+//! The file in memory, aligned so that it can lie on huge pages.
 //!
 //! A mapping of a file can lie on huge pages only if address and offset agree modulo their size, which mmap(2) by itself doesn't care for.
-//! The pages of a file on /dev/shm are small unless its mount says otherwise; `MADV_COLLAPSE` (Linux 6.1) makes huge ones of them all
-//! the same. For what they bring see benches/DESIGN.md.
+//! Whether it does is the mount's: hugetlbfs, or a tmpfs with `huge=always`. Rejected: `MADV_COLLAPSE`, which makes huge pages of a plain
+//! /dev/shm's too. On Linux 6.18 a mapping that was collapsed while the other process read the file's header was no longer the file: what the
+//! dataplane stored stood in its memory and never in the file (found by the soak, 2026-11-22).
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr::{NonNull, null_mut};
+use std::sync::OnceLock;
 
 /// Size of a huge page of x86-64 and of Arm with pages of 4 KiB; elsewhere the alignment does no harm.
 const HUGE_BYTES: usize = 2 << 20;
@@ -17,14 +19,14 @@ const HUGE_BYTES: usize = 2 << 20;
 pub(crate) struct Map {
     start: NonNull<u8>,
     bytes: usize,
-    is_huge: bool,
+    is_huge: OnceLock<bool>,
 }
 
 impl Map {
-    /// Maps the first `bytes` of the file, all of which it has, and asks for huge pages.
+    /// Maps the first `bytes` of the file, all of which it has.
     ///
     /// # Errors
-    /// The kernel's. That there are no huge pages isn't one.
+    /// The kernel's.
     pub fn new(file: &File, bytes: usize) -> io::Result<Self> {
         let reserved_bytes = bytes.checked_add(HUGE_BYTES).ok_or(io::ErrorKind::OutOfMemory)?;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
@@ -51,11 +53,9 @@ impl Map {
             unmap(start, bytes);
             return Err(error);
         }
-        // SAFETY: changes how the kernel keeps the mapping just made, not what is in it.
-        let collapsed = unsafe { libc::madvise(mapped, bytes, libc::MADV_COLLAPSE) };
         // MAP_FAILED is the only failure, and null isn't mapped: the address was the kernel's choice.
         let start = NonNull::new(mapped.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, bytes, is_huge: collapsed == 0 || is_hugetlb(file) })
+        Ok(Self { start, bytes, is_huge: OnceLock::new() })
     }
 
     /// Its first byte, at a multiple of [`HUGE_BYTES`].
@@ -63,9 +63,25 @@ impl Map {
         self.start.as_ptr()
     }
 
-    /// All of it lay on huge pages when it was mapped.
+    /// Does it lie on huge pages? As of the first time that this is asked, which is after its header was read or written; costs milliseconds then.
     pub fn is_huge(&self) -> bool {
-        self.is_huge
+        *self.is_huge.get_or_init(|| self.has_huge_pages())
+    }
+
+    fn has_huge_pages(&self) -> bool {
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+        let start = format!("{:x}-", self.start.as_ptr().addr());
+        let mut lines = smaps.lines().skip_while(|line| !line.starts_with(&start)).skip(1);
+        let own = lines.by_ref().take_while(|line| !line.starts_with("VmFlags"));
+        let kib =
+            |line: &str| line.split_whitespace().nth(1).and_then(|number| number.parse().ok());
+        own.filter_map(|line| Some((line.split(':').next()?, kib(line)?))).any(
+            |(name, kib): (&str, u64)| match name {
+                "KernelPageSize" => kib > 1024,
+                "ShmemPmdMapped" => kib > 0,
+                _ => false,
+            },
+        )
     }
 }
 
@@ -89,17 +105,10 @@ fn page_bytes() -> usize {
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
-/// A file on hugetlbfs has huge pages whatever madvise says.
-fn is_hugetlb(file: &File) -> bool {
-    // SAFETY: an all-zero statfs is a value of it.
-    let mut found: libc::statfs = unsafe { std::mem::zeroed() };
-    // SAFETY: the descriptor is open and the structure lives.
-    let asked = unsafe { libc::fstatfs(file.as_raw_fd(), &mut found) };
-    asked == 0 && found.f_type == libc::HUGETLBFS_MAGIC
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
+
     use super::*;
 
     fn file_of(folder: &std::path::Path, bytes: usize) -> File {
@@ -127,6 +136,10 @@ mod tests {
             unsafe { last(&one).write_volatile(7) };
             // SAFETY: as above.
             assert_eq!(unsafe { last(&other).read_volatile() }, 7);
+            let mut read = [0];
+            file.read_exact_at(&mut read, bytes as u64 - 1).unwrap();
+            assert_eq!(read, [7], "the file is what is mapped");
+            assert!(!one.is_huge(), "a plain tmpfs has small pages");
         }
     }
 

@@ -269,7 +269,7 @@ impl Region {
         self.layout.dimensions
     }
 
-    /// All of it lay on huge pages when this process mapped it.
+    /// Does it lie on huge pages? As of the first time that this is asked; costs milliseconds then.
     #[must_use]
     pub fn is_huge(&self) -> bool {
         self.map.is_huge()

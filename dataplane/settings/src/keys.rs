@@ -265,8 +265,8 @@ pub(crate) static EXCHANGE: Table = Table {
             Kind::Path(PathRule::Absolute),
             "/dev/shm/loadlock/exchange",
             "File behind the region. It belongs on a memory file system (tmpfs, hugetlbfs): on a disk the kernel would write \
-             it back while workers run. Loadlock asks for huge pages, which Linux gives from 6.1 on, or on a tmpfs mounted with \
-             huge=always: what is new or denied is then judged about a quarter faster. `loadlock status` says which it has.",
+             it back while workers run. On a tmpfs mounted with huge=always (scripts/host/setup) what is new or denied is judged \
+             about a quarter faster. `loadlock status` says whether it has huge pages.",
         ),
         shaped(
             "event_ring_events",
