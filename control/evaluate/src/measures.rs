@@ -136,11 +136,31 @@ pub(crate) fn summarise(runs: &[[Figures; 5]]) -> Vec<(&'static str, Row, Row)> 
         .map(|(name, less_is_better, read)| {
             let of = |contestant: usize| runs.iter().map(move |run| read(&run[contestant]));
             let mean = |at| of(at).sum::<f64>() / runs.len().max(1) as f64;
-            let worst = |at| match less_is_better {
-                true => of(at).fold(f64::MIN, f64::max),
-                false => of(at).fold(f64::MAX, f64::min),
-            };
+            let worse = if *less_is_better { f64::max } else { f64::min };
+            // What is unknown has no worst either.
+            let worst = |at| of(at).reduce(worse).unwrap_or(f64::NAN);
             (*name, Row::of([0, 1, 2, 3, 4].map(mean)), Row::of([0, 1, 2, 3, 4].map(worst)))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unknown_has_neither_mean_nor_worst() {
+        let known = |blocked| Figures { benign_blocked: blocked, ..Figures::unknown() };
+        let runs = [3.0, 5.0].map(|blocked| {
+            let mut run = [Figures::unknown(); 5];
+            run[0] = known(blocked);
+            run
+        });
+        let summary = summarise(&runs);
+        let (_, mean, worst) = summary.iter().find(|row| row.0 == "benign_blocked").unwrap();
+        assert_eq!((mean.loadlock, worst.loadlock), (4.0, 5.0));
+        for (name, mean, worst) in summary {
+            assert!(mean.yes.is_nan() && worst.yes.is_nan(), "{name}: {mean:?} {worst:?}");
+        }
+    }
 }
