@@ -122,9 +122,10 @@ impl<'a, S: EventSink> Burst<'a, S> {
             self.repeats_denials(narrow) && narrow.removals() == removals[0],
             self.repeats_denials(wide) && wide.removals() == removals[1],
         ];
+        let again = self.deny_run(slots, list, repeats, verdicts);
         let mut left = self.begun;
         let mut count = 0;
-        for position in 0..list.len() {
+        for position in again..list.len() {
             let deferral = list[position];
             let at = usize::from(deferral.at);
             let slot = &slots[at];
@@ -251,6 +252,41 @@ impl<'a, S: EventSink> Burst<'a, S> {
             deferral.absent && table.removals() == removals && !self.begun.may_have(deferral.hash);
         let seen = Seen::common(key, deferral.hash, slot, head);
         self.hold(table, &seen, absent).into()
+    }
+
+    /// Denies frames of the list again, from the first on, as long as nothing else is to be asked about them than whether their like was
+    /// denied. Returns how many: what is denied again and again is most of what comes here. Of its own, it has registers enough.
+    #[inline(never)]
+    fn deny_run(
+        &mut self,
+        slots: &[Slot],
+        list: &[Deferral],
+        [narrow, wide]: [bool; 2],
+        verdicts: &mut [VerdictWord],
+    ) -> usize {
+        if self.begun != Hashes::default() || !self.expects_nothing() {
+            return 0;
+        }
+        for (done, deferral) in list.iter().enumerate() {
+            let at = usize::from(deferral.at);
+            let (Some(slot), Some(verdict)) = (slots.get(at), verdicts.get_mut(at)) else {
+                return done;
+            };
+            let repeats = match slot.sort {
+                Sort::Narrow => narrow,
+                Sort::Wide => wide,
+                Sort::Rare => false,
+            };
+            if !(repeats && deferral.absent) {
+                return done;
+            }
+            let Deferral { hash, denied, .. } = *deferral;
+            match self.deny_again(denied, hash, slot.tcp_flags, slot.frame_bytes) {
+                Some(word) => *verdict = word,
+                None => return done,
+            }
+        }
+        list.len()
     }
 
     /// Denies a frame as its like was denied before, if that is all there is to do. Only where [`Burst::repeats_denials`].

@@ -92,7 +92,7 @@ impl<S: EventSink> Burst<'_, S> {
 
     /// Nothing is expected, as far as this burst is concerned: no frame need be looked up.
     #[inline]
-    fn expects_nothing(&self) -> bool {
+    pub fn expects_nothing(&self) -> bool {
         self.helpers == Helpers::NONE || self.expected.is_quiet(self.now)
     }
 
