@@ -30,7 +30,7 @@ pub const BURST_FRAMES_MAX: usize = 64;
 const EXPECTED_SETS: usize = 128;
 /// Most conversations that are judged again in one burst because the policy changed. The others of that burst go on by the
 /// verdict they have, so that a new policy doesn't hold a burst up: each is a look or two into an allowlist that is in no cache yet.
-const JUDGED_AGAIN_MAX: usize = 4;
+const JUDGED_AGAIN_MAX: usize = 2;
 
 /// All state of one worker: flow tables, reports, time.
 pub struct Pipeline {

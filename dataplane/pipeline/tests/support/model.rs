@@ -294,9 +294,9 @@ impl Model {
         (full, full || self.now_ns < self.adopting_until_ns[table])
     }
 
-    /// A burst begins: four conversations of it may meet a new policy.
+    /// A burst begins: two conversations of it may meet a new policy.
     pub fn begin_burst(&mut self) {
-        self.judge_again_left = 4;
+        self.judge_again_left = 2;
     }
 
     /// What the bindings say against a packet's sender.
