@@ -4,7 +4,7 @@
 //!        worker (dataplane)                         control
 //!   ───────────────────────────            ───────────────────────────
 //!   Producer ──── ring of records ───────► Consumer         ring.rs, event.rs
-//!   PolicyReader ◄── slot 0 │ slot 1 ────── publish          swap.rs, snapshot.rs, allowlist.rs, bindings.rs, modes.rs
+//!   PolicyReader ◄── slot 0 │ slot 1 ────── publish          swap.rs, snapshot.rs, segment.rs, allowlist.rs, bindings.rs, modes.rs
 //!   PortBlock, WorkerBlock, LatencyBlock ─► tallies          counters.rs
 //!   ───────────────────────────            ───────────────────────────
 //!                one file in shared memory: layout.rs, region.rs
@@ -31,6 +31,7 @@ mod modes;
 mod prefetch;
 mod reason;
 mod ring;
+mod segment;
 mod snapshot;
 mod swap;
 mod sync;
@@ -68,10 +69,8 @@ pub use modes::{DeviceAddress, ModeEntry, ModeError, mode_capacity};
 pub use prefetch::prefetch;
 pub use reason::{DropReason, REASONS_MAX};
 pub use ring::{Consumer, Cursor, Producer, RECORD_WORDS, Record, RingFull, RingMemory};
-pub use snapshot::{
-    Infrastructure, Midstream, Mode, Policy, PolicyImage, PolicyView, RingFullPolicy,
-    SegmentPolicy, SnapshotError, TableFull, slot_bytes, verify,
-};
+pub use segment::{Infrastructure, Midstream, Mode, RingFullPolicy, SegmentPolicy, TableFull};
+pub use snapshot::{Policy, PolicyImage, PolicyView, SnapshotError, slot_bytes, verify};
 pub use swap::{Generation, InForce, SlotInUse, SwapMemory, SwapReader, SwapWriter, Word};
 pub use sync::Shared;
 

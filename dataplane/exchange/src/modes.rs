@@ -11,7 +11,7 @@ use loadlock_packet::{Address, MacAddress, SegmentId, VlanStack};
 use crate::bindings::{Place, STATION, V4, V6, mac_word};
 use crate::hash::Seed;
 use crate::index::{Index, Key, WORDS_PER_ENTRY, lay_out};
-use crate::snapshot::Mode;
+use crate::segment::Mode;
 
 /// Words of a slot for each address that has a mode.
 pub(crate) const WORDS_PER_MODE: usize = WORDS_PER_ENTRY;
