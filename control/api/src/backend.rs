@@ -9,6 +9,7 @@ use crate::account::{AccountAnswer, AccountRequest, Actor, LOCK_S, LOGIN_FAILURE
 use crate::audit::{AuditCheck, AuditLog, AuditQuery};
 use crate::binding::{Binding, BindingRenewal, BindingRenewed};
 use crate::bypass::{BypassBody, BypassChanged};
+use crate::capture::{Capture, CaptureBody, CapturePage, CaptureQuery};
 use crate::event::EventLine;
 use crate::explanation::{Explanation, ExplanationQuery};
 use crate::learning::{LearningAnswer, LearningRequest};
@@ -95,6 +96,26 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// [`BackendError::Unavailable`].
     fn drops(&self) -> Result<Vec<DropCount>, BackendError>;
+
+    /// Has the dataplane capture frames of a device; returns when that is recorded and every worker does it. `author` as for
+    /// [`Backend::set_mode`].
+    ///
+    /// # Errors
+    /// [`BackendError::Conflict`] while another capture goes on, no dataplane runs, or for what is neither device nor address;
+    /// [`BackendError`].
+    fn start_capture(&self, body: &CaptureBody, author: &str) -> Result<Capture, BackendError>;
+
+    /// What a capture has brought.
+    ///
+    /// # Errors
+    /// [`BackendError::Conflict`] if it is forgotten, [`BackendError::Unavailable`].
+    fn captured(&self, query: CaptureQuery) -> Result<CapturePage, BackendError>;
+
+    /// Ends a capture; one that has ended stays so.
+    ///
+    /// # Errors
+    /// As [`Backend::captured`].
+    fn stop_capture(&self, id: u64) -> Result<Capture, BackendError>;
 
     /// Takes over what may change in the configuration file while control runs; all of it, or nothing if the file has a mistake.
     /// `author` as for [`Backend::set_mode`].

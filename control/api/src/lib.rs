@@ -26,6 +26,7 @@ mod audit;
 mod backend;
 mod binding;
 mod bypass;
+mod capture;
 mod client;
 mod device;
 mod error;
@@ -58,6 +59,10 @@ pub use audit::{AuditCheck, AuditLine, AuditLog, AuditQuery};
 pub use backend::{Backend, BackendError, Identity};
 pub use binding::{Binding, BindingRenewal, BindingRenewed};
 pub use bypass::{BYPASS_S_MAX, Bypass, BypassBody, BypassChanged};
+pub use capture::{
+    CAPTURE_FRAMES_MAX, CAPTURE_S_MAX, CAPTURE_UNASKED_S, Capture, CaptureBody, CapturePage,
+    CaptureQuery, CapturedFrame,
+};
 pub use client::{Client, ClientError, EventStream, TLS_PORT_DEFAULT};
 pub use device::{DEVICES_CHANGED_MAX, Device, DeviceChange, DeviceChanges, DeviceQuery};
 pub use error::{ErrorBody, ErrorCode};

@@ -1,10 +1,11 @@
-//! Captures in and out: reads pcap and pcapng, plain or gzip-compressed, and writes classic pcap.
+//! Captures in and out: reads pcap and pcapng, plain or gzip-compressed, and writes classic pcap, or pcapng where frames have comments.
 //!
 //! ```text
 //!   file ─► ByteSource ─► classic record ─┐
 //!           (gunzip,      pcapng block ───┴─► CaptureReader::next ─► Packet { number, time_ns, wire_bytes, data }
 //!            offset)
 //!   (time_ns, data) ─► CaptureWriter ─► pcap, gzip-compressed where the path ends with .gz
+//!   CommentedFrame ─► PcapngWriter ─► pcapng
 //! ```
 //!
 //! What it is for: `loadlock replay`, the generator and tests read and write capture files through this crate and
@@ -22,11 +23,13 @@
 mod classic;
 mod error;
 mod pcapng;
+mod pcapng_writer;
 mod reader;
 mod source;
 mod writer;
 
 pub use error::{CaptureError, CaptureWriteError, FormatProblem};
+pub use pcapng_writer::{CommentedFrame, PcapngWriter};
 pub use reader::{CaptureReader, Packet};
 pub use writer::{CaptureWriter, Resolution};
 

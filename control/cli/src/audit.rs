@@ -31,7 +31,7 @@ struct List {
     /// Only what this one did
     #[arg(long, value_name = "NAME")]
     actor: Option<String>,
-    /// Only such: proposed, approved, rejected, applied, learned, confirmed, reverted, bypass-on, bypass-off, reloaded or account
+    /// Only such: proposed, approved, rejected, applied, learned, confirmed, reverted, bypass-on, bypass-off, reloaded, captured or account
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
     /// Only from then on, such as 2026-11-01 or 2026-11-01T08:00

@@ -41,6 +41,7 @@ mod mode;
 mod observe;
 mod openapi;
 mod output;
+mod packets;
 mod policy;
 mod questions;
 mod reach;
@@ -93,6 +94,8 @@ enum Verb {
     Device(device::Arguments),
     /// Has Loadlock blocked this device, since when, and why
     Isitme(isitme::Arguments),
+    /// Capture the frames of a device that are denied, with the reasons, as pcapng
+    Packets(packets::Arguments),
     /// Which station has which address, and giving an address to another
     Bindings(bindings::Arguments),
     /// Why something is permitted or not, on what evidence, and what would change it
@@ -165,6 +168,7 @@ impl Verb {
             Self::Island(arguments) => arguments.run(),
             Self::Device(arguments) => arguments.run(),
             Self::Isitme(arguments) => arguments.run(),
+            Self::Packets(arguments) => arguments.run(),
             Self::Bindings(arguments) => arguments.run(),
             Self::Explain(arguments) => arguments.run(),
             Self::Questions(arguments) => arguments.run(),

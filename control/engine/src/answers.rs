@@ -31,7 +31,7 @@ pub(crate) use asked::{Asked, device_at, device_words, verdict_words};
 type Answer = Result<PolicyAnswer, BackendError>;
 
 /// Two digits a byte.
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -58,7 +58,7 @@ fn mistakes(errors: &PolicyErrors) -> BackendError {
     BackendError::InvalidPolicy { mistakes: errors.to_string() }
 }
 
-fn conflict(reason: String, next_step: &str) -> BackendError {
+pub(crate) fn conflict(reason: String, next_step: &str) -> BackendError {
     BackendError::Conflict { reason, next_step: next_step.to_owned() }
 }
 
@@ -515,8 +515,7 @@ impl CoreBackend {
     }
 
     fn is_it_me(&self, device: &str) -> Answer {
-        let state = self.state_of(None)?;
-        let (addresses, words) = asked::device(&state.document, device)?;
+        let (addresses, words) = self.device_called(device)?;
         self.ask(|reply| Command::Denials(addresses, words, reply)).map(PolicyAnswer::IsItMe)
     }
 }

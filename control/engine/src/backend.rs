@@ -6,10 +6,11 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use loadlock_api::{
     AccountAnswer, AccountRequest, Actor, AuditCheck, AuditLog, AuditQuery, Backend, BackendError,
-    Binding, BindingRenewal, BindingRenewed, BypassBody, BypassChanged, DropCount, EventLine,
-    Explanation, ExplanationQuery, Flow, FlowQuery, Identity, IsItMe, LearningAnswer,
-    LearningRequest, Listing, Mode, ModeChanged, PolicyAnswer, PolicyChanged, PolicyRequest,
-    ReloadBody, Reloaded, Rule, RuleQuery, ShadowStatus, Status,
+    Binding, BindingRenewal, BindingRenewed, BypassBody, BypassChanged, Capture, CaptureBody,
+    CapturePage, CaptureQuery, DropCount, EventLine, Explanation, ExplanationQuery, Flow,
+    FlowQuery, Identity, IsItMe, LearningAnswer, LearningRequest, Listing, Mode, ModeChanged,
+    PolicyAnswer, PolicyChanged, PolicyRequest, ReloadBody, Reloaded, Rule, RuleQuery,
+    ShadowStatus, Status,
 };
 use loadlock_outward::{Boards, Figures, Source};
 use loadlock_policy::AddressMatch;
@@ -40,6 +41,16 @@ pub(crate) enum Command {
         author: String,
         reply: Reply<BypassChanged>,
     },
+    /// Of these addresses, which are to be called so.
+    StartCapture {
+        addresses: Vec<AddressMatch>,
+        device: String,
+        body: CaptureBody,
+        author: String,
+        reply: Reply<Capture>,
+    },
+    Captured(CaptureQuery, Reply<CapturePage>),
+    StopCapture(u64, Reply<Capture>),
     Rules(RuleQuery, Reply<Listing<Rule>>),
     Bindings(RuleQuery, Reply<Listing<Binding>>),
     Renew {
@@ -162,6 +173,20 @@ impl Backend for CoreBackend {
     ) -> Result<BypassChanged, BackendError> {
         let (segment, change, author) = (segment.to_owned(), change.clone(), author.to_owned());
         self.ask(|reply| Command::SetBypass { segment, change, author, reply })
+    }
+
+    fn start_capture(&self, body: &CaptureBody, author: &str) -> Result<Capture, BackendError> {
+        let (addresses, device) = self.device_called(&body.device)?;
+        let (body, author) = (body.clone(), author.to_owned());
+        self.ask(|reply| Command::StartCapture { addresses, device, body, author, reply })
+    }
+
+    fn captured(&self, query: CaptureQuery) -> Result<CapturePage, BackendError> {
+        self.ask(|reply| Command::Captured(query, reply))
+    }
+
+    fn stop_capture(&self, id: u64) -> Result<Capture, BackendError> {
+        self.ask(|reply| Command::StopCapture(id, reply))
     }
 
     fn reload(&self, body: &ReloadBody, author: &str) -> Result<Reloaded, BackendError> {

@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 
 use crate::backend::Command;
 use crate::bypass::Held;
+use crate::captures::Captures;
 use crate::change::Deadline;
 use crate::denials::DenialLog;
 use crate::error::EngineError;
@@ -82,6 +83,8 @@ pub(crate) struct Core {
     pub window_end_ns: Option<u64>,
     /// Of each segment, its bypass if it is in one.
     pub bypasses: Vec<Option<Held>>,
+    /// Frames that somebody wants to see.
+    pub(crate) captures: Captures,
 }
 
 /// Different refused tuples that are kept for questions; about 100 bytes each.
@@ -174,6 +177,7 @@ impl Core {
             volume: Volume::new(DRIFT_TUPLES_MAX),
             decided_segments: BTreeSet::new(),
             window_end_ns: None,
+            captures: Captures::default(),
             bypasses: Held::of(&std::mem::take(&mut storage.bypasses), &names),
             live: LiveView::new(settings.control.flow_view_capacity as usize),
             // What is in the evidence but not in the version becomes one as soon as versions are due.
@@ -240,6 +244,7 @@ impl Core {
         self.revert_if_due(now);
         self.expire_if_due();
         self.end_bypasses_if_due();
+        self.end_capture_if_due(now);
         if self.window_end_ns.is_some_and(|end| now_ns() >= end) {
             self.windows_changed();
         }
@@ -263,6 +268,7 @@ impl Core {
                 ring.release();
             }
         }
+        self.captures.drain(&mut exchange);
         self.exchange = Some(exchange);
         self.events_unsaved += drained;
         drained

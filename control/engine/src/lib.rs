@@ -21,6 +21,7 @@ mod access;
 mod answers;
 mod backend;
 mod bypass;
+mod captures;
 mod change;
 mod core;
 mod denials;

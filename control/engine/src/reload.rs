@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use loadlock_api::{BackendError, Certificate, KeyChange, LiveOptions, Reloaded};
 use loadlock_outward::{Boards, Sinks};
 use loadlock_settings::{Change, LogLevel, Machine, Settings, Takes};
+use loadlock_store::Action;
 use tokio::sync::watch::Sender;
 
 use crate::answers::store_error;
@@ -81,7 +82,7 @@ impl CoreBackend {
         if !answer.changed.is_empty() {
             let (actor, note) = (author.to_owned(), note(&answer.changed));
             self.store
-                .with(move |store| store.record_reload(now_ns(), &actor, &note))
+                .with(move |store| store.record_action(Action::Reloaded, now_ns(), &actor, &note))
                 .map_err(store_error)?;
         }
         let before = settings.clone();

@@ -34,11 +34,13 @@ pub enum Action {
     Account,
     /// Keys of the configuration were taken over while control ran; the version is 0.
     Reloaded,
+    /// A person looked at frames of a device; the version is 0.
+    Captured,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Proposed,
         Self::Approved,
         Self::Rejected,
@@ -50,6 +52,7 @@ impl Action {
         Self::BypassOff,
         Self::Account,
         Self::Reloaded,
+        Self::Captured,
     ];
 
     /// The name in the database and everywhere else; stable.
@@ -67,6 +70,7 @@ impl Action {
             Self::BypassOff => "bypass-off",
             Self::Account => "account",
             Self::Reloaded => "reloaded",
+            Self::Captured => "captured",
         }
     }
 
@@ -260,12 +264,13 @@ impl Store {
         Ok(stored.into_iter().filter_map(|stored| stored.entry).collect())
     }
 
-    /// Records that keys of the configuration were taken over; on return it is on disk. `note` says which, and their values.
+    /// Records an action that is about no version; on return it is on disk. `note` says what was done.
     ///
     /// # Errors
     /// [`StoreError::Database`]; nothing was recorded.
-    pub fn record_reload(
+    pub fn record_action(
         &mut self,
+        action: Action,
         time_ns: u64,
         actor: &str,
         note: &str,
@@ -274,7 +279,7 @@ impl Store {
         let entry = NewEntry {
             time_ns,
             actor,
-            action: Action::Reloaded,
+            action,
             version: 0,
             version_sha256: &[],
             note,

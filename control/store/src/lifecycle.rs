@@ -309,7 +309,9 @@ fn state_of(entries: &[AuditEntry], number: VersionNumber, head: Option<Head>) -
         | Action::BypassOff => VersionState::Superseded,
         Action::Rejected => VersionState::Rejected,
         Action::Approved => VersionState::Approved,
-        Action::Proposed | Action::Account | Action::Reloaded => VersionState::Proposed,
+        Action::Proposed | Action::Account | Action::Reloaded | Action::Captured => {
+            VersionState::Proposed
+        }
     });
     // Without any entry nobody approved it.
     settled.unwrap_or(VersionState::Proposed)

@@ -1,10 +1,13 @@
 //! One burst from verdict to counter.
 
 use loadlock_dpdk::{Burst, MAX_BURST, TxQueue};
-use loadlock_exchange::{DropReason, Policy, PolicyImage, PortBlock, WorkerExchange};
+use loadlock_exchange::{
+    CaptureVerdict, DropReason, Policy, PolicyImage, PortBlock, WorkerExchange,
+};
 use loadlock_packet::Ingress;
 use loadlock_pipeline::{BURST_FRAMES_MAX, BurstTally, Pipeline, Verdict, VerdictWord};
 
+use crate::tap::Tap;
 use crate::worker::Tuning;
 
 const _: () = assert!(MAX_BURST <= BURST_FRAMES_MAX);
@@ -15,6 +18,8 @@ pub struct Forwarder {
     denied: Burst,
     verdicts: [VerdictWord; MAX_BURST],
     tally: BurstTally,
+    /// Copies for control; at its side here, since only here a frame and its verdict are at hand.
+    pub tap: Tap,
     /// Holds until the first publication: the configured modes, without a rule.
     closed: Policy,
     closed_image: PolicyImage,
@@ -29,6 +34,7 @@ impl Forwarder {
             denied: Burst::with_capacity(tuning.burst_packets),
             verdicts: [VerdictWord::LEARNING; MAX_BURST],
             tally: BurstTally::new(),
+            tap: Tap::new(),
             closed,
             closed_image,
         }
@@ -55,6 +61,10 @@ impl Forwarder {
         let judged =
             pipeline.judge(ingress, now_ns, &self.burst, policy, &mut exchange.events, verdicts);
         exchange.events.publish();
+        if self.tap.is_on() {
+            let captures = &mut exchange.captures;
+            self.tap.take(ingress, now_ns, &self.burst, verdicts, captures);
+        }
         if judged.all_allowed {
             self.tally.count_allowed(self.burst.len() as u64, judged.frame_bytes);
             return;
@@ -73,14 +83,23 @@ impl Forwarder {
 
     /// Takes every frame of the burst as it is.
     #[cold]
-    pub fn pass(&mut self) {
+    pub fn pass(&mut self, ingress: Ingress, now_ns: u64, exchange: &mut WorkerExchange) {
+        if self.tap.is_on() {
+            let (verdict, captures) = (CaptureVerdict::Unjudged, &mut exchange.captures);
+            self.tap.take_alike(ingress, now_ns, &self.burst, verdict, captures);
+        }
         let bytes = self.burst.iter().map(|frame| u64::from(frame.frame_bytes())).sum();
         self.tally.count_unjudged(self.burst.len() as u64, bytes);
     }
 
     /// Drops every frame of the burst.
     #[cold]
-    pub fn refuse(&mut self) {
+    pub fn refuse(&mut self, ingress: Ingress, now_ns: u64, exchange: &mut WorkerExchange) {
+        if self.tap.is_on() {
+            let verdict = CaptureVerdict::Denied(DropReason::SegmentClosed);
+            let captures = &mut exchange.captures;
+            self.tap.take_alike(ingress, now_ns, &self.burst, verdict, captures);
+        }
         let closed = Verdict::Deny(DropReason::SegmentClosed).into();
         for frame in self.burst.iter() {
             self.tally.count(closed, frame.frame_bytes());

@@ -23,6 +23,7 @@ mod ports;
 mod preflight;
 mod service;
 mod start;
+mod tap;
 mod watchdog;
 mod worker;
 

@@ -142,8 +142,8 @@ impl Worker {
             Handling::Judged => {
                 self.forwarder.judge(ingress, now_ns, &mut self.exchange, &mut self.pipeline);
             }
-            Handling::Open => self.forwarder.pass(),
-            Handling::Closed => self.forwarder.refuse(),
+            Handling::Open => self.forwarder.pass(ingress, now_ns, &mut self.exchange),
+            Handling::Closed => self.forwarder.refuse(ingress, now_ns, &mut self.exchange),
         }
         let transmit = &mut self.lanes.transmit[self.lanes.peer[port]];
         self.forwarder.transmit(transmit, self.tuning.transmit_retries);
@@ -173,10 +173,13 @@ impl Worker {
             &mut self.exchange.events,
         );
         self.exchange.events.publish();
+        let time_ns = self.clock.ns(self.clock.cycles());
+        self.forwarder.tap.look(&mut self.exchange.captures, time_ns);
+        self.forwarder.tap.fill(&mut self.values);
         self.pipeline.fill(&mut self.values);
         self.values[WorkerCounter::Generation as usize] = generation;
         self.values[WorkerCounter::PolicyRefused as usize] = self.exchange.policy.refused();
-        self.values[WorkerCounter::HeartbeatNs as usize] = self.clock.ns(self.clock.cycles());
+        self.values[WorkerCounter::HeartbeatNs as usize] = time_ns;
         self.exchange.counters().store(&self.values);
     }
 

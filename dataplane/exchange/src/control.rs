@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use loadlock_packet::SegmentId;
 
+use crate::capture::CaptureOrder;
 use crate::counters::{PortTally, WORKER_COUNTERS, WorkerCounter};
 use crate::error::RegionError;
 use crate::layout::{Dimensions, HeaderWord};
@@ -21,6 +22,8 @@ pub struct ControlExchange {
     region: Arc<Region>,
     /// Each worker's events, by the worker's index.
     pub events: Vec<Consumer<RegionRing>>,
+    /// What each worker captures, by the worker's index: [`crate::CapturedFrame`]s in parts.
+    pub captures: Vec<Consumer<RegionRing>>,
     writer: SwapWriter<Region>,
     _lock: SideLock,
 }
@@ -86,12 +89,20 @@ impl ControlExchange {
         if found != wanted {
             return Err(RegionError::OtherConfiguration { path: path.to_owned(), found, wanted });
         }
-        let events = (0..found.workers)
-            .map(|worker| Consumer::new(Arc::new(RegionRing::new(region.clone(), worker))))
-            .collect();
-        let exchange =
-            Self { writer: SwapWriter::new(region.clone()), events, region, _lock: lock };
+        let workers = 0..found.workers;
+        let end_of = |ring| Consumer::new(Arc::new(ring));
+        let events = workers.clone().map(|at| end_of(RegionRing::events(region.clone(), at)));
+        let captures = workers.map(|at| end_of(RegionRing::captures(region.clone(), at)));
+        let exchange = Self {
+            writer: SwapWriter::new(region.clone()),
+            events: events.collect(),
+            captures: captures.collect(),
+            region,
+            _lock: lock,
+        };
         exchange.ask_for_report();
+        // What control before this one wanted to see, nobody waits for any more.
+        exchange.capture(None);
         Ok(exchange)
     }
 
@@ -140,6 +151,12 @@ impl ControlExchange {
     /// this is called again. In force within some ms; holds over restarts of either process, as long as the region lasts.
     pub fn set_bypass(&self, segment: SegmentId, until_ns: u64) {
         self.region.bypass(segment).store(until_ns, Ordering::Release);
+    }
+
+    /// Has the workers capture what `order` says, until it is over by itself or this is called again; `None`: nothing. A worker takes it
+    /// up within a ms, and then has the number that this returns as its [`WorkerCounter::CaptureNumber`]; one that starts later never does.
+    pub fn capture(&self, order: Option<&CaptureOrder>) -> u64 {
+        CaptureOrder::tell(order, self.region.capture_order())
     }
 
     /// Puts a policy in force: workers judge by it from their next burst on. Linear in the image; doesn't wait.

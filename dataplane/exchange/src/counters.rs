@@ -1,4 +1,4 @@
-//! Counters that one worker writes and control reads, always as a consistent whole.
+//! Counters that one worker writes and control reads, always as a consistent whole; captures' orders go the other way (`capture.rs`).
 //!
 //! A block has a sequence word: odd while the worker writes, so that a reader that saw it change reads
 //! again (a seqlock with one writer). The worker writes once a burst, from its own locals.
@@ -105,6 +105,12 @@ pub enum WorkerCounter {
     TableHugeBytes,
     /// Generation of a published policy that the worker refused because its header contradicts itself; 0: none.
     PolicyRefused,
+    /// Number of the capture order that it took up last, 0 before the first.
+    CaptureNumber,
+    /// Of that order: frames that it handed to control.
+    CapturedFrames,
+    /// Of that order: frames that its full ring refused.
+    CaptureLost,
 }
 
 /// Words of a worker's block.
@@ -124,7 +130,7 @@ impl<const WORDS: usize> Default for Block<WORDS> {
 }
 
 impl<const WORDS: usize> Block<WORDS> {
-    /// Writes through `write`, which gets the block's words. Only the owning worker calls it.
+    /// Writes through `write`, which gets the block's words. Only its one writer calls it.
     #[inline]
     pub(crate) fn update(&self, write: impl FnOnce(&[AtomicU64; WORDS])) {
         let sequence = self.sequence.load(Ordering::Relaxed) | 1;
@@ -140,11 +146,7 @@ impl<const WORDS: usize> Block<WORDS> {
     /// in the middle) takes them as they are.
     pub(crate) fn read(&self) -> [u64; WORDS] {
         for _ in 0..1 << 20 {
-            let before = self.sequence.load(Ordering::Acquire);
-            let values = self.load();
-            // Acquire: the values are loaded before the sequence is looked at again.
-            fence(Ordering::Acquire);
-            if before & 1 == 0 && self.sequence.load(Ordering::Relaxed) == before {
+            if let Some(values) = self.try_read() {
                 return values;
             }
             spin_loop();
@@ -152,6 +154,21 @@ impl<const WORDS: usize> Block<WORDS> {
             loom::thread::yield_now();
         }
         self.load()
+    }
+
+    /// The values of one moment; `None` while they are being written, by a writer that may be dead. Doesn't wait.
+    pub(crate) fn try_read(&self) -> Option<[u64; WORDS]> {
+        let before = self.sequence.load(Ordering::Acquire);
+        let values = self.load();
+        // Acquire: the values are loaded before the sequence is looked at again.
+        fence(Ordering::Acquire);
+        (before & 1 == 0 && self.sequence.load(Ordering::Relaxed) == before).then_some(values)
+    }
+
+    /// One word by itself, which may be of another moment than others.
+    #[inline]
+    pub(crate) fn word(&self, at: usize) -> u64 {
+        self.words[at].load(Ordering::Relaxed)
     }
 
     fn load(&self) -> [u64; WORDS] {
@@ -234,7 +251,7 @@ impl WorkerBlock {
     /// One value by itself, which may be of another moment than others: doesn't wait for a worker that stopped while it wrote.
     #[must_use]
     pub fn value(&self, counter: WorkerCounter) -> u64 {
-        self.words[counter as usize].load(Ordering::Relaxed)
+        self.word(counter as usize)
     }
 
     /// The values of one moment, by [`WorkerCounter`].

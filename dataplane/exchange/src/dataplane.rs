@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use loadlock_packet::SegmentId;
 
+use crate::capture::CaptureSource;
 use crate::counters::{LatencyBlock, PortBlock, WorkerBlock, WorkerCounter};
 use crate::error::RegionError;
 use crate::layout::{Dimensions, HeaderWord};
@@ -190,17 +191,20 @@ pub struct WorkerExchange {
     pub events: Producer<RegionRing>,
     /// The policy in force.
     pub policy: PolicyReader,
+    /// What control wants to see of the frames, and the way there.
+    pub captures: CaptureSource,
     /// Without it control would take the worker for dead and write the slot it reads.
     _lock: Arc<SideLock>,
 }
 
 impl WorkerExchange {
     fn new(region: Arc<Region>, worker: usize, lock: Arc<SideLock>) -> Self {
-        let ring = Arc::new(RegionRing::new(region.clone(), worker));
+        let ring = Arc::new(RegionRing::events(region.clone(), worker));
         Self {
             worker,
             events: Producer::new(ring),
             policy: PolicyReader::new(region.clone(), worker),
+            captures: CaptureSource::new(region.clone(), worker),
             region,
             _lock: lock,
         }

@@ -4,13 +4,16 @@
 //! 0      header: 64 words, from 32 the segments' bypass        (one page)
 //! 4096   generation word │ quiescence word of each worker    (128 bytes each)
 //!        port words: 16 for each port                        (128 bytes each; written by the dataplane's main thread)
-//!        per worker: counters │ latency │ counters of each port │ write cursor │ read cursor │ ring slots
+//!        the order to capture
+//!        per worker: counters │ latency │ counters of each port │ write cursor │ read cursor │ ring slots │
+//!                    of captured frames: write cursor │ read cursor │ ring slots
 //!        policy slot 0 │ policy slot 1                       (page-aligned)
 //! ```
 
 use std::fmt;
 
 use crate::allowlist::RULES_MAX;
+use crate::capture::{CAPTURE_RECORDS, OrderBlock};
 use crate::counters::{LatencyBlock, PortBlock, WorkerBlock};
 use crate::ring::{Cursor, Record};
 use crate::snapshot::slot_bytes;
@@ -18,7 +21,7 @@ use crate::swap::{SLOTS, Word};
 
 /// Version of the layout. A change of anything in the region, down to the meaning of a word
 /// and to the hash of keys, is a new version.
-pub const LAYOUT_VERSION: u64 = 7;
+pub const LAYOUT_VERSION: u64 = 8;
 /// "LLEXCHNG".
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"LLEXCHNG");
 
@@ -103,6 +106,7 @@ pub(crate) struct Layout {
     pub current: usize,
     pub quiescent: usize,
     pub port_states: usize,
+    pub capture_order: usize,
     workers: usize,
     worker_bytes: usize,
     pub slots: usize,
@@ -116,14 +120,37 @@ pub(crate) struct WorkerLayout {
     pub counters: usize,
     pub latency: usize,
     pub ports: usize,
+    pub events: RingLayout,
+    pub captures: RingLayout,
+}
+
+/// Offsets of one ring, and how many slots it has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RingLayout {
     pub write_cursor: usize,
     pub read_cursor: usize,
-    pub ring: usize,
+    pub slots: usize,
+    pub records: usize,
+}
+
+impl RingLayout {
+    /// One that begins at `at`.
+    fn new(at: usize, records: usize) -> Self {
+        let read_cursor = at + size_of::<Cursor>();
+        let slots = read_cursor + size_of::<Cursor>();
+        Self { write_cursor: at, read_cursor, slots, records }
+    }
+
+    /// Behind it.
+    fn end(&self) -> usize {
+        self.slots + self.records * size_of::<Record>()
+    }
 }
 
 const _: () = assert!(size_of::<Word>() == 128 && size_of::<Cursor>() == 128);
 const _: () = assert!(size_of::<Record>() == 128);
 const _: () = assert!(size_of::<WorkerBlock>().is_multiple_of(128));
+const _: () = assert!(size_of::<OrderBlock>().is_multiple_of(128));
 
 impl Layout {
     /// Computes the offsets. Limits on the dimensions are the configuration's business; sums that overflow give `None`.
@@ -135,11 +162,13 @@ impl Layout {
         let current = PAGE_BYTES;
         let quiescent = current + size_of::<Word>();
         let port_states = quiescent + workers * size_of::<Word>();
-        let workers_at = port_states + ports * PORT_STATE_WORDS * 8;
+        let capture_order = port_states + ports * PORT_STATE_WORDS * 8;
+        let workers_at = capture_order + size_of::<OrderBlock>();
         let fixed = size_of::<WorkerBlock>()
             + size_of::<LatencyBlock>()
             + ports * size_of::<PortBlock>()
-            + 2 * size_of::<Cursor>();
+            + 4 * size_of::<Cursor>()
+            + CAPTURE_RECORDS * size_of::<Record>();
         let worker_bytes = ring_events.checked_mul(size_of::<Record>())?.checked_add(fixed)?;
         let end = workers.checked_mul(worker_bytes)?.checked_add(workers_at)?;
         let slots = end.checked_next_multiple_of(PAGE_BYTES)?;
@@ -154,6 +183,7 @@ impl Layout {
             current,
             quiescent,
             port_states,
+            capture_order,
             workers: workers_at,
             worker_bytes,
             slots,
@@ -166,9 +196,9 @@ impl Layout {
         let counters = self.workers + worker * self.worker_bytes;
         let latency = counters + size_of::<WorkerBlock>();
         let ports = latency + size_of::<LatencyBlock>();
-        let write_cursor = ports + self.dimensions.ports * size_of::<PortBlock>();
-        let read_cursor = write_cursor + size_of::<Cursor>();
-        let ring = read_cursor + size_of::<Cursor>();
-        WorkerLayout { counters, latency, ports, write_cursor, read_cursor, ring }
+        let events = ports + self.dimensions.ports * size_of::<PortBlock>();
+        let events = RingLayout::new(events, self.dimensions.ring_events);
+        let captures = RingLayout::new(events.end(), CAPTURE_RECORDS);
+        WorkerLayout { counters, latency, ports, events, captures }
     }
 }

@@ -6,6 +6,8 @@
 //!   Producer ──── ring of records ───────► Consumer         ring.rs, event.rs
 //!   PolicyReader ◄── slot 0 │ slot 1 ────── publish          swap.rs, snapshot.rs, segment.rs, allowlist.rs, bindings.rs, modes.rs
 //!   PortBlock, WorkerBlock, LatencyBlock ─► tallies          counters.rs
+//!   CaptureSource ◄── order ─────────────── capture          capture.rs
+//!                 ──── ring of parts ─────► Reassembly
 //!   ───────────────────────────            ───────────────────────────
 //!                one file in shared memory: layout.rs, region.rs
 //! ```
@@ -22,6 +24,8 @@
 
 mod allowlist;
 mod bindings;
+#[cfg(not(loom))]
+mod capture;
 mod counters;
 mod event;
 mod expected;
@@ -74,6 +78,11 @@ pub use snapshot::{Policy, PolicyImage, PolicyView, SnapshotError, slot_bytes, v
 pub use swap::{Generation, InForce, SlotInUse, SwapMemory, SwapReader, SwapWriter, Word};
 pub use sync::Shared;
 
+#[cfg(not(loom))]
+pub use capture::{
+    CAPTURE_ADDRESSES_MAX, CAPTURE_FRAME_BYTES_MAX, CAPTURE_FRAMES_MAX, CAPTURE_S_MAX,
+    CaptureAddress, CaptureOrder, CaptureSource, CaptureVerdict, CapturedFrame, Reassembly,
+};
 #[cfg(not(loom))]
 pub use control::{ControlExchange, DataplaneReport, PublishError};
 #[cfg(not(loom))]

@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 
 use loadlock_packet::SegmentId;
 
+use crate::capture::OrderBlock;
 use crate::counters::{LatencyBlock, PortBlock, WorkerBlock};
 use crate::error::RegionError;
 use crate::layout::{
     BYPASS_AT, Dimensions, HEADER_WORDS, HeaderWord, LAYOUT_VERSION, Layout, MAGIC,
-    PORT_STATE_WORDS,
+    PORT_STATE_WORDS, RingLayout,
 };
 use crate::map::Map;
 use crate::ring::{Cursor, Record, RingMemory};
@@ -305,6 +306,11 @@ impl Region {
         &self.array(0, HEADER_WORDS)[BYPASS_AT + segment.index()]
     }
 
+    /// What is to be captured: written by control, read by the workers.
+    pub(crate) fn capture_order(&self) -> &OrderBlock {
+        self.one(self.layout.capture_order)
+    }
+
     pub(crate) fn port_state(&self, port: usize) -> &[AtomicU64] {
         assert!(port < self.layout.dimensions.ports);
         let offset = self.layout.port_states + port * PORT_STATE_WORDS * 8;
@@ -428,14 +434,25 @@ unsafe impl Send for RegionRing {}
 unsafe impl Sync for RegionRing {}
 
 impl RegionRing {
-    pub(crate) fn new(region: Arc<Region>, worker: usize) -> Self {
-        let layout = &region.layout;
-        assert!(worker < layout.dimensions.workers);
-        let at = layout.worker(worker);
+    /// A worker's events.
+    pub(crate) fn events(region: Arc<Region>, worker: usize) -> Self {
+        assert!(worker < region.layout.dimensions.workers);
+        let at = region.layout.worker(worker).events;
+        Self::new(region, at)
+    }
+
+    /// What a worker captures.
+    pub(crate) fn captures(region: Arc<Region>, worker: usize) -> Self {
+        assert!(worker < region.layout.dimensions.workers);
+        let at = region.layout.worker(worker).captures;
+        Self::new(region, at)
+    }
+
+    fn new(region: Arc<Region>, at: RingLayout) -> Self {
         Self {
             write_cursor: region.one::<Cursor>(at.write_cursor).into(),
             read_cursor: region.one::<Cursor>(at.read_cursor).into(),
-            slots: region.array(at.ring, layout.dimensions.ring_events).into(),
+            slots: region.array(at.slots, at.records).into(),
             _region: region,
         }
     }

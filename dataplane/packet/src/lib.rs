@@ -21,6 +21,7 @@ mod ethernet;
 mod ip;
 mod key;
 pub mod negotiation;
+mod outline;
 mod parse;
 mod quote;
 mod transport;
@@ -33,6 +34,7 @@ pub use ethernet::{MacAddress, VlanStack};
 pub use key::{
     Endpoint, FlowKey, KeyTail, Kind, NarrowKey, Network, SEGMENTS_MAX, SegmentId, Side, WideKey,
 };
+pub use outline::{Outline, outline};
 pub use parse::{
     Fragment, Frame, FrameClass, Headers, Ingress, Malformed, Opening, TcpFlags, parse,
 };

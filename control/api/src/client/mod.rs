@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod captures;
 mod error;
 mod learning;
 mod policy;

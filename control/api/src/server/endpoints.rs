@@ -5,13 +5,14 @@
 //! (`loadlock openapi > control/api/openapi.json`); a test compares the two, another asks each endpoint as each role.
 
 use super::endpoint::{Endpoint, Least, Parameter, delete, get, post, put};
-use super::{BODY_BYTES_MAX, accounts, audit, learning, policy, routes};
+use super::{BODY_BYTES_MAX, accounts, audit, captures, learning, policy, routes};
 use crate::account::{
     Credential, Done, Issued, Login, NewToken, NewUser, PasswordChange, User, UserChange,
 };
 use crate::audit::{AuditCheck, AuditLog};
 use crate::binding::{Binding, BindingRenewal, BindingRenewed};
 use crate::bypass::{BypassBody, BypassChanged};
+use crate::capture::{Capture, CaptureBody, CapturePage};
 use crate::device::{Device, DeviceChanges};
 use crate::event::{EventLine, StreamItem};
 use crate::explanation::Explanation;
@@ -105,10 +106,28 @@ pub(super) fn all() -> Vec<Endpoint> {
             .takes::<ReloadBody>()
             .answers::<Reloaded>(),
     );
+    all.extend(of_captures());
     all.extend(of_policy());
     all.extend(of_learning());
     all.extend(of_accounts());
     all
+}
+
+fn of_captures() -> Vec<Endpoint> {
+    vec![
+        post("/v1/captures", Operator, "Capture frames of a device", captures::start)
+            .takes::<CaptureBody>()
+            .answers::<Capture>(),
+        get(
+            "/v1/captures/{id}/frames",
+            Operator,
+            "The frames of a capture that have come since",
+            captures::frames,
+        )
+        .query(&[("after", "number of the last frame that you have; 0 if absent"), LIMIT])
+        .answers::<CapturePage>(),
+        delete("/v1/captures/{id}", Operator, "End a capture", captures::stop).answers::<Capture>(),
+    ]
 }
 
 fn of_policy() -> Vec<Endpoint> {

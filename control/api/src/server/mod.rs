@@ -7,6 +7,7 @@
 
 mod accounts;
 mod audit;
+mod captures;
 mod connection;
 mod endpoint;
 mod endpoints;

@@ -6,7 +6,7 @@ use loadlock_api::*;
 use tokio::sync::broadcast;
 
 use super::policy::policy_answer;
-use super::{Fake, NOW_NS, audit, bindings, question};
+use super::{Fake, NOW_NS, audit, bindings, capture, captured_frames, question};
 
 impl Backend for Fake {
     fn status(&self) -> Result<Status, BackendError> {
@@ -56,6 +56,37 @@ impl Backend for Fake {
         });
         let previous = std::mem::replace(&mut status.segments[at].bypass, bypass.clone());
         Ok(BypassChanged { segment: segment.to_owned(), bypass, previous, in_force: true })
+    }
+
+    fn start_capture(&self, body: &CaptureBody, author: &str) -> Result<Capture, BackendError> {
+        self.trouble()?;
+        if body.device == "nobody" {
+            return Err(BackendError::Conflict {
+                reason: "\"nobody\" is neither a device of the policy in force nor an address"
+                    .to_owned(),
+                next_step: "give an address".to_owned(),
+            });
+        }
+        *self.capture.lock().unwrap() = Some(capture(body, author));
+        Ok(Capture { ended: None, frames: 0, lost: 0, ..capture(body, author) })
+    }
+
+    /// A frame an answer.
+    fn captured(&self, query: CaptureQuery) -> Result<CapturePage, BackendError> {
+        let capture = self.stop_capture(query.id)?;
+        let frames = captured_frames().into_iter().filter(|frame| frame.number > query.after);
+        let frames: Vec<_> = frames.take(1).collect();
+        let ended = capture.ended.clone().filter(|_| frames.is_empty());
+        Ok(CapturePage { capture: Capture { ended, ..capture }, frames })
+    }
+
+    fn stop_capture(&self, id: u64) -> Result<Capture, BackendError> {
+        self.trouble()?;
+        let capture = self.capture.lock().unwrap().clone();
+        capture.filter(|capture| capture.id == id).ok_or_else(|| BackendError::Conflict {
+            reason: format!("capture {id} is forgotten"),
+            next_step: "start another one".to_owned(),
+        })
     }
 
     fn reload(&self, body: &ReloadBody, _: &str) -> Result<Reloaded, BackendError> {

@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 
 mod backend;
+mod captures;
 mod figures;
 mod policy;
 mod served;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use loadlock_api::*;
 use tokio::sync::broadcast;
 
+pub use captures::*;
 pub use figures::*;
 pub use policy::*;
 pub use served::Served;
@@ -38,6 +40,8 @@ pub struct Fake {
     /// Requests about policy, and who asked.
     pub asked: Mutex<Vec<(PolicyRequest, String)>>,
     pub audit_check: Mutex<AuditCheck>,
+    /// The one that was asked for last.
+    pub capture: Mutex<Option<Capture>>,
     events: broadcast::Sender<Arc<EventLine>>,
 }
 
@@ -52,6 +56,7 @@ impl Default for Fake {
             drops: Mutex::new(drops()),
             asked: Mutex::new(Vec::new()),
             audit_check: Mutex::new(audit_check()),
+            capture: Mutex::new(None),
             events: broadcast::Sender::new(1_024),
         }
     }

@@ -6,6 +6,7 @@ mod fake;
 mod listings;
 mod observe;
 mod offline;
+mod packets;
 mod policy;
 mod status;
 mod top;

@@ -11,6 +11,7 @@ use loadlock_policy::{
 use loadlock_settings::Settings;
 
 use super::conflict;
+use crate::backend::CoreBackend;
 use crate::rows::CLIENT_PORT;
 use crate::state::State;
 
@@ -232,6 +233,16 @@ pub(super) fn device(
             format!("\"{text}\" is neither a device of the policy in force nor an address"),
             "give an address such as 10.0.1.7, or write the device into the policy",
         )),
+    }
+}
+
+impl CoreBackend {
+    /// As [`device`], of the policy in force.
+    pub(crate) fn device_called(
+        &self,
+        text: &str,
+    ) -> Result<(Vec<AddressMatch>, String), BackendError> {
+        device(&self.state_of(None)?.document, text)
     }
 }
 

@@ -21,6 +21,12 @@ impl Core {
                 let result = self.set_bypass(&segment, &change, &author);
                 drop(reply.send(result));
             }
+            Command::StartCapture { addresses, device, body, author, reply } => {
+                let result = self.start_capture(&addresses, device, &body, author);
+                drop(reply.send(result));
+            }
+            Command::Captured(query, reply) => drop(reply.send(self.captured(query))),
+            Command::StopCapture(id, reply) => drop(reply.send(self.stop_capture(id))),
             Command::StartShadow(shadow, limit, reply) => {
                 self.start_shadow(shadow);
                 drop(reply.send(self.shadow_status(limit)));

@@ -6,6 +6,7 @@
 
 mod allowlist;
 mod bindings;
+mod captures;
 mod events;
 mod fixtures;
 mod processes;

@@ -14,5 +14,6 @@ mod ipv6;
 mod keys;
 mod link;
 mod oracle;
+mod outline;
 mod seeds;
 mod transport;
