@@ -1,6 +1,7 @@
 //! Packets, rules and a pipeline to try them on, for all tests of this crate.
 #![allow(dead_code, unused_imports, reason = "every test binary uses its own part")]
 
+pub mod course;
 pub mod model;
 pub mod packet;
 pub mod rule;

@@ -6,36 +6,13 @@ use loadlock_exchange::{DropReason, Midstream, Mode, RuleId};
 use loadlock_packet::Side;
 use loadlock_pipeline::{Basis, Verdict};
 
+use super::TIMEOUTS;
+use super::course::{Course, Flow};
 use super::packet::{Packet, Sort, flags};
 use super::rule::Rule;
-use super::{SECOND_NS, TIMEOUTS};
 
 /// Sort, hosts and service fields, side A's first; of ICMP the side that asks.
 pub type Key = (Sort, [u8; 2], [u16; 2], Option<Side>);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Course {
-    Opening,
-    Open,
-    Closing,
-    Stateless,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Flow {
-    initiator: Side,
-    midstream: bool,
-    after_grace: bool,
-    handshake: bool,
-    course: Course,
-    fins: [bool; 2],
-    /// Who sent the RST that closes it.
-    reset_by: Option<Side>,
-    seen_ns: u64,
-    verdict: Verdict,
-    generation: u64,
-    packets: [u64; 2],
-}
 
 /// What the model says happened to a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -420,7 +397,7 @@ impl Model {
             }
         }
         if packet.sort.is_tcp() {
-            advance(&mut flow, packet);
+            flow.advance(packet);
         }
         flow.seen_ns = self.now_ns;
         flow.packets[packet.from as usize] += 1;
@@ -515,55 +492,11 @@ impl Model {
         let over: Vec<Key> = self
             .flows
             .iter()
-            .filter(|(key, flow)| now - ticks(flow.seen_ns) >= ticks(timeout_ns(key.0, flow)))
+            .filter(|(key, flow)| now - ticks(flow.seen_ns) >= ticks(flow.timeout_ns(key.0)))
             .map(|(key, _)| *key)
             .collect();
         for key in over {
             self.end(key);
-        }
-    }
-}
-
-fn timeout_ns(sort: Sort, flow: &Flow) -> u64 {
-    let timeout_ns = match (flow.course, sort) {
-        (Course::Stateless, Sort::Udp4 | Sort::Udp6) => TIMEOUTS.udp_ns,
-        (Course::Stateless, sort) if sort.is_icmp() => TIMEOUTS.icmp_ns,
-        (Course::Stateless, _) => TIMEOUTS.other_ns,
-        _ if flow.fins != [false; 2] => TIMEOUTS.tcp_closing_ns,
-        (Course::Opening, _) => TIMEOUTS.tcp_opening_ns,
-        (Course::Open, _) => TIMEOUTS.tcp_open_ns,
-        (Course::Closing, _) => TIMEOUTS.tcp_closing_ns,
-    };
-    assert!(timeout_ns > SECOND_NS);
-    timeout_ns
-}
-
-/// The table of TCP's course in DESIGN.md.
-fn advance(flow: &mut Flow, packet: &Packet) {
-    let has = |bits: u8| packet.flags & bits == bits;
-    if has(flags::RST) {
-        flow.course = Course::Closing;
-        flow.reset_by = Some(packet.from);
-        return;
-    }
-    if flow.reset_by == Some(packet.from) && !has(flags::SYN) {
-        flow.reset_by = None;
-        flow.course = Course::Open;
-    }
-    if flow.course == Course::Opening && has(flags::ACK) {
-        match (has(flags::SYN), packet.from == flow.initiator) {
-            (true, false) => {
-                flow.handshake = true;
-                flow.course = Course::Open;
-            }
-            (true, true) => {}
-            (false, _) => flow.course = Course::Open,
-        }
-    }
-    if has(flags::FIN) {
-        flow.fins[packet.from as usize] = true;
-        if flow.fins == [true; 2] {
-            flow.course = Course::Closing;
         }
     }
 }
