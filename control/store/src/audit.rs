@@ -137,8 +137,8 @@ pub struct AuditPage {
     pub total: u64,
 }
 
-/// What became of a look at the whole log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What became of a look at the log, from its first entry on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditExamined {
     /// Entries from the first on that are whole.
     pub whole: u64,
@@ -342,23 +342,41 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub fn examine_audit(&self) -> Result<AuditExamined, StoreError> {
-        let mut examined = AuditExamined { whole: 0, last_sha256: Vec::new(), broken: None };
-        for stored in self.audit_rows("ORDER BY number")? {
+        let mut examined = AuditExamined::default();
+        while self.examine_more_audit(&mut examined)? {}
+        Ok(examined)
+    }
+
+    /// Goes on with a check: a thousand entries more, which is some ms, so that others get their turn in between. False: there are no
+    /// more, or one is broken.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn examine_more_audit(&self, examined: &mut AuditExamined) -> Result<bool, StoreError> {
+        const ENTRIES: usize = 1_000;
+        // Nothing may hide before the first.
+        let behind = match examined.whole {
+            0 => String::new(),
+            whole => format!("WHERE number > {whole}"),
+        };
+        let rows = self.audit_rows(&format!("{behind} ORDER BY number LIMIT {ENTRIES}"))?;
+        let is_full = rows.len() == ENTRIES;
+        for stored in rows {
             let number = examined.whole + 1;
             let Some(entry) = stored.entry else {
                 let finding = format!("entry {number} of the audit log is damaged");
                 examined.broken = Some((number, finding));
-                break;
+                return Ok(false);
             };
             if entry.number != number || stored.previous_sha256 != examined.last_sha256 {
                 let finding =
                     format!("the audit log's chain is broken before entry {}", entry.number);
                 examined.broken = Some((entry.number, finding));
-                break;
+                return Ok(false);
             }
             examined.whole = number;
             examined.last_sha256 = stored.sha256;
         }
-        Ok(examined)
+        Ok(is_full)
     }
 }

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use loadlock_store::{
-    Action, AuditFilter, EvidenceRow, NewBypass, NewVersion, SegmentMode, Store, StoreError,
-    VersionNumber, VersionState, open,
+    Action, AuditExamined, AuditFilter, EvidenceRow, NewBypass, NewVersion, SegmentMode, Store,
+    StoreError, VersionNumber, VersionState, open,
 };
 use tempfile::tempdir;
 
@@ -112,7 +112,36 @@ fn a_changed_log_is_told_and_a_forged_version_is_not_enforced() {
     assert!(opened.alarms[0].contains("auditor"), "{:?}", opened.alarms);
 }
 
-/// A store as schema 1 left it.
+#[test]
+fn a_long_log_is_checked_in_parts_and_a_break_between_two_is_found() {
+    // In memory where there is some: each entry waits for its disk.
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempdir() }.unwrap();
+    let path = folder.path().join("store.db");
+    let mut store = prepared(&path);
+    let before = store.examine_audit().unwrap().whole;
+    for number in before..2_300 {
+        store.record_action(Action::Captured, NOW, "anna", &number.to_string()).unwrap();
+    }
+    let mut examined = AuditExamined::default();
+    let mut parts = 1;
+    while store.examine_more_audit(&mut examined).unwrap() {
+        parts += 1;
+    }
+    assert_eq!((examined.whole, examined.broken.take(), parts), (2_300, None, 3));
+    assert_eq!(examined, store.examine_audit().unwrap());
+    drop(store);
+    for (sql, whole, broken) in [
+        ("UPDATE audit SET note = 'x' WHERE number = 1700", 1_699, 1_700),
+        ("DELETE FROM audit WHERE number = 1001", 1_000, 1_002),
+        ("UPDATE audit SET number = -7 WHERE number = 900", 0, 1),
+    ] {
+        tamper(&path, sql);
+        let examined = Store::open(&path).unwrap().examine_audit().unwrap();
+        assert_eq!((examined.whole, examined.broken.unwrap().0), (whole, broken), "{sql}");
+    }
+}
+
 #[test]
 fn the_log_comes_in_pages_the_newest_first() {
     let folder = tempdir().unwrap();
@@ -145,6 +174,7 @@ fn the_log_comes_in_pages_the_newest_first() {
     assert_eq!(examined.last_sha256, all.last().unwrap().sha256);
 }
 
+/// A store as schema 1 left it.
 fn first_schema(path: &Path) {
     let mut store = Store::open(path).unwrap();
     let mut old = version("one");

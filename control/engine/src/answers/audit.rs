@@ -1,7 +1,7 @@
 //! The audit log in the API's types.
 
 use loadlock_api::{AuditCheck, AuditLine, AuditLog, AuditQuery, BackendError, Listing, Time};
-use loadlock_store::{Action, AuditEntry, AuditFilter};
+use loadlock_store::{Action, AuditEntry, AuditExamined, AuditFilter};
 
 use super::{hexadecimal, store_error};
 use crate::backend::CoreBackend;
@@ -26,7 +26,19 @@ impl CoreBackend {
 
     /// The whole log, checked entry by entry.
     pub(crate) fn audit_check(&self) -> Result<AuditCheck, BackendError> {
-        let examined = self.store.with(|store| store.examine_audit()).map_err(store_error)?;
+        let mut examined = AuditExamined::default();
+        loop {
+            // In parts: what waits for the disk meanwhile, an approval or a bypass, gets its turn in between.
+            let mut on = examined;
+            let more;
+            (examined, more) = self
+                .store
+                .with(move |store| store.examine_more_audit(&mut on).map(|more| (on, more)))
+                .map_err(store_error)?;
+            if !more {
+                break;
+            }
+        }
         let (broken_entry, finding) = examined.broken.unzip();
         Ok(AuditCheck {
             is_whole: finding.is_none(),
