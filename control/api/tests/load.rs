@@ -23,15 +23,23 @@ fn ask(socket: &Path, due: Instant) -> Duration {
     due.elapsed()
 }
 
-/// On one core: `scripts/perf/measure api` binds client and server to the same.
+/// On one core: `scripts/perf/measure` binds client and server to the same, `scripts/perf/live` does so with a real control, whose socket
+/// `LOADLOCK_SOCKET` names.
 #[test]
-#[ignore = "a measurement, in release: scripts/perf/measure runs it"]
+#[ignore = "a measurement, in release: scripts/perf/measure and scripts/perf/live run it"]
 fn a_thousand_requests_a_second() {
     let folder = tempfile::tempdir().unwrap();
-    let served = Served::start(folder.path().join("control.sock"));
+    let own;
+    let socket = match std::env::var_os("LOADLOCK_SOCKET") {
+        Some(socket) => socket.into(),
+        None => {
+            own = Served::start(folder.path().join("control.sock"));
+            own.socket.clone()
+        }
+    };
     let start = Instant::now() + Duration::from_millis(100);
     let due = |number: u32| start + Duration::from_secs(1) * number / RATE_PER_S;
-    let (socket, due) = (&served.socket, &due);
+    let (socket, due) = (&socket, &due);
     let mut times: Vec<Duration> = std::thread::scope(|scope| {
         let threads = (0..THREADS).map(|thread| {
             scope.spawn(move || {
