@@ -269,6 +269,27 @@ def worker_hung(line):
     yield row
 
 
+def worker_hung_static(line):
+    """One worker, so that nobody goes on meanwhile: what waits in its queue for half a second is judged when it polls again."""
+    reconfigure(line, dataplane=["control_silence_s = 60", 'worker_hung = "static"'])
+    pid = line.dataplane_pid()
+    with Measurement(line, "worker hung for 0.5 s, then let go") as measured:
+        time.sleep(0.3)
+        thread = line.hang_worker(pid)
+        measured.caused()
+        time.sleep(0.5)
+        line.let_go(thread)
+        measured.repaired_at = time.monotonic()
+        wait_until("it forwards again", lambda: arrives(line, line.traffic.permitted[0], measured.repaired_at))
+        time.sleep(0.3)
+    row = measured.row(0, "static", lambda row: "nothing may pass that no rule permits" if row["foreign_passed"] else None)
+    if line.dataplane_pid() != pid:
+        row["wrong"] = "the process must go on"
+    if "polls again" not in line.log("dataplane"):
+        row["wrong"] = "the log doesn't say that it polls again"
+    yield row
+
+
 def hang_once(line):
     run_both(line, dataplane=[])
     pid = line.dataplane_pid()
@@ -337,32 +358,38 @@ def link_down(line):
     line.start_control()
     line.start_dataplane()
     wait_until("both run", line.is_running)
-    for name, answer in (("static", "static"), ("open", "propagate")):
-        number = SEGMENTS.index(name)
-        far = f"tb{number}"
+    with line.tap_traffic():
+        settle(line)
+        for name, answer in (("static", "static"), ("open", "propagate")):
+            yield from link_down_of(line, SEGMENTS.index(name), answer)
+
+
+def link_down_of(line, number, answer):
+    """Side A's link is down for half a second: what its host sends meanwhile is lost, and nothing after both are up."""
+    far, follows = f"tb{number}", answer == "propagate"
+    with Measurement(line, "link down on side A for 0.5 s") as measured:
+        time.sleep(0.3)
         line.ip(f"link set ta{number} down")
-        began = time.monotonic()
-        follows = answer == "propagate"
+        measured.caused()
         if follows:
             wait_until("the other side's link is down", lambda: not line.has_link(far))
-        else:
-            time.sleep(0.5)
-        noticed = (time.monotonic() - began) * 1000
-        wrong = "" if line.has_link(far) != follows else "the other side's link must " + ("follow" if follows else "stay")
+        noticed = (time.monotonic() - measured.cause_at) * 1000
+        time.sleep(max(0, 0.5 - noticed / 1000))
+        stays = line.has_link(far)
         line.ip(f"link set ta{number} up")
-        began = time.monotonic()
+        measured.repaired_at = time.monotonic()
         wait_until("the other side's link is up", lambda: line.has_link(far))
-        yield {
-            "case": "link down on side A",
-            "answer": answer,
-            "permitted_sent": 0,
-            "permitted_lost": 0,
-            "foreign_sent": 0,
-            "foreign_passed": 0,
-            "noticed_ms": noticed if follows else None,
-            "judged_again_ms": (time.monotonic() - began) * 1000 if follows else None,
-            "wrong": wrong,
-        }
+        up_again = (time.monotonic() - measured.repaired_at) * 1000
+        wait_until("it forwards again", lambda: arrives(line, line.traffic.permitted[number], measured.repaired_at + 0.05))
+        time.sleep(0.3)
+    row = measured.row(number, answer, closed)
+    row["noticed_ms"], row["judged_again_ms"] = (noticed, up_again) if follows else (None, row["judged_again_ms"])
+    if stays == follows:
+        row["wrong"] = "the other side's link must " + ("follow" if follows else "stay")
+    yield row
+    with Measurement(line, "link down on side A, up again") as measured:
+        time.sleep(0.3)
+    yield measured.row(number, answer, nothing_lost_nothing_passed)
 
 
 def arrives(line, stream, after):
@@ -413,6 +440,7 @@ CASES = {
     "dataplane-dead": dataplane_dead,
     "warm-restart": warm_restart,
     "worker-hung": worker_hung,
+    "worker-hung-static": worker_hung_static,
     "hardware-bypass": hardware_bypass,
     "link-down": link_down,
 }

@@ -1,4 +1,5 @@
 """Three segments with one dataplane and one control, and ways to harm them."""
+import contextlib
 import ctypes
 import json
 import mmap
@@ -19,7 +20,7 @@ RING_EVENTS = 1024
 PATIENCE_S = 30
 # A worker that shares its core with other work may be silent for longer than on a core of its own.
 DATAPLANE = ["control_silence_s = 1", "watchdog_ms = 5000"]
-PTRACE_SEIZE, PTRACE_INTERRUPT, WALL = 0x4206, 0x4207, 0x40000000
+PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
 
 
 def wait_until(what, is_so, patience_s=PATIENCE_S):
@@ -81,6 +82,21 @@ class Line:
     def has_link(interface):
         done = subprocess.run(["ip", "-j", "link", "show", interface], capture_output=True, text=True)
         return done.returncode == 0 and "LOWER_UP" in json.loads(done.stdout)[0]["flags"]
+
+    @contextlib.contextmanager
+    def tap_traffic(self):
+        """Traffic over the TAP interfaces, in place of that over the veth pairs."""
+        number, pairs = range(len(SEGMENTS)), self.traffic
+        for name in (f"t{side}{n}" for side in "ab" for n in number):
+            pathlib.Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("1")
+            self.ip(f"link set {name} promisc on arp off up")
+        self.traffic = Traffic([f"ta{n}" for n in number], [f"tb{n}" for n in number])
+        self.traffic.paused.set()
+        try:
+            yield
+        finally:
+            self.traffic.close()
+            self.traffic = pairs
 
     def configure(self, **keys):
         """Keys: lines for each segment's name, and for `dataplane`."""
@@ -240,3 +256,10 @@ store = "loadlock.db"
                 os.waitpid(number, WALL)
                 return number
         raise SystemExit(f"scripts/failures: the dataplane has no worker thread among {', '.join(names)}")
+
+    @staticmethod
+    def let_go(thread):
+        """Lets a worker's thread run on."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.ptrace(ctypes.c_long(PTRACE_DETACH), ctypes.c_long(thread), 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "ptrace")
