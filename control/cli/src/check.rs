@@ -35,8 +35,9 @@ impl Arguments {
             return Ok(exit::OK);
         };
         let settings = Settings::load(file)?;
-        if !self.file_only {
-            settings.check_machine(&Machine::here()?)?;
+        let machine = if self.file_only { None } else { Some(Machine::here()?) };
+        if let Some(machine) = &machine {
+            settings.check_machine(machine)?;
         }
         let fits =
             if self.file_only { "this machine wasn't looked at" } else { "it fits this machine" };
@@ -46,10 +47,11 @@ impl Arguments {
             counted(settings.dataplane.worker_cores.len() as u64, "worker", "workers"),
         ];
         output::write(&format!(
-            "{}: no mistakes, {fits}: {}\n{}",
+            "{}: no mistakes, {fits}: {}\n{}{}",
             file.display(),
             counts.join(", "),
-            settings.sums_in_words()
+            settings.sums_in_words(),
+            settings.queues_in_words(|core| machine.as_ref()?.node_of(core))
         ))?;
         Ok(exit::OK)
     }

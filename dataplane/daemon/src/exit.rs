@@ -54,6 +54,13 @@ pub enum Failure {
         /// What DPDK says.
         source: Box<PortError>,
     },
+    /// `tx-fast-free`, and what the port sends may lie in several buffers.
+    ScatteredFastFree {
+        /// The port that sends.
+        port: String,
+        /// The one that receives.
+        receives: String,
+    },
     /// A port's counters can't be read at the start.
     PortState {
         /// Its name in the configuration.
@@ -118,6 +125,7 @@ impl Failure {
             Self::DeviceRefused { .. }
             | Self::PortMissing { .. }
             | Self::Port { .. }
+            | Self::ScatteredFastFree { .. }
             | Self::PortState { .. }
             | Self::NoCaptureTime => 5,
             Self::Exchange(_) => 6,
@@ -142,6 +150,11 @@ impl fmt::Display for Failure {
             ),
             Self::PortMissing { port, source } => write!(f, "port {port}: {source}"),
             Self::Port { port, source } => write!(f, "port {port}: {source}"),
+            Self::ScatteredFastFree { port, receives } => write!(
+                f,
+                "port {port}: offload tx-fast-free is for frames in one buffer, and the device of port {receives} needs several for \
+                 its MTU; raise dataplane.mbuf_data_bytes, or take tx-fast-free out of the port's offloads"
+            ),
             Self::PortState { port, source } => {
                 write!(f, "port {port}: its counters can't be read: {source}; check the driver")
             }

@@ -16,7 +16,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use loadlock_settings::{HardwareBypass, SegmentName, Settings};
+use loadlock_settings::{HardwareBypass, Relay as Way, SegmentName, Settings};
+
+mod gpio;
 
 /// What is said to a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,10 +121,14 @@ impl Relays {
     /// Starts a thread for each segment that has a relay. Nothing is said to it before [`Relays::all_is_well`].
     pub fn start(settings: &Settings) -> std::io::Result<Self> {
         let relays = settings.segments.iter().filter_map(|segment| {
-            let HardwareBypass { program, every } = segment.bypass.clone()?;
-            let driver =
-                Program { path: program, segment: segment.name.to_string(), patience: every };
-            Some((segment.name.clone(), Box::new(driver) as Box<dyn Driver>, every))
+            let HardwareBypass { relay, every } = segment.bypass.clone()?;
+            let driver: Box<dyn Driver> = match relay {
+                Way::Program(path) => {
+                    Box::new(Program { path, segment: segment.name.to_string(), patience: every })
+                }
+                Way::Gpio { pulse, arm } => Box::new(gpio::Gpio::new(pulse, arm)),
+            };
+            Some((segment.name.clone(), driver, every))
         });
         Self::with(relays.collect())
     }

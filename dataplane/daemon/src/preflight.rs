@@ -4,13 +4,14 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use loadlock_dpdk::{Burst, Eal, Grant, Port, PortInfo, Rss, RxQueue, TxQueue};
-use loadlock_settings::{CoreId, PortSettings, SegmentSettings, Settings};
+use loadlock_dpdk::{Burst, Eal, Grant, Mempool, Port, PortInfo, Rss};
+use loadlock_settings::{CoreId, PortIndex, PortSettings, SegmentSettings, Settings};
 
 use crate::exit::Failure;
-use crate::ports::{self, Ports};
+use crate::ports::{self, Pairs, Ports};
 
 /// IEEE 802's EtherType for local experiments.
 const MARKER_ETHERTYPE: [u8; 2] = [0x88, 0xb5];
@@ -84,30 +85,39 @@ impl Findings {
 /// [`Failure::Preflight`] if there is a problem; what keeps the dataplane from starting too.
 pub fn run(settings: &Settings, with_loop: bool) -> Result<(), Failure> {
     let mut findings = Findings::default();
-    print!("{}", settings.sums_in_words());
+    print!("{}{}", settings.sums_in_words(), settings.queues_in_words(node_of));
     let eal =
         Eal::init(&ports::eal_config(settings)).map_err(|error| Failure::Eal(Box::new(error)))?;
-    let Ports { ports, mut queues, pool } = ports::open(&eal, settings)?;
-    for (port, configured) in ports.iter().zip(&settings.ports) {
-        look_at_port(settings, port, configured, &mut findings);
+    let Ports { ports, mut queues, pools } = ports::open(&eal, settings)?;
+    for (index, (port, configured)) in ports.iter().zip(&settings.ports).enumerate() {
+        look_at_port(settings, PortIndex(index), port, configured, &mut findings);
     }
     for segment in &settings.segments {
         let [a, b] = [segment.side_a, segment.side_b].map(|side| ports[side.0].info());
-        look_at_pair(settings, segment, a, b, &mut findings);
+        look_at_pair(segment, a, b, &mut findings);
     }
-    let free = pool.available();
-    findings.well(
-        "pool",
-        format!("{free} of {} buffers are left with all queues filled", pool.mbufs()),
-    );
+    for (index, pool) in pools.iter().enumerate() {
+        let whose = match settings.ports[index].pool {
+            Some(_) => format!("pool of port {}", settings.ports[index].name),
+            // The shared one is the same for all others.
+            None if pools[..index].iter().any(|other| Arc::ptr_eq(other, pool)) => continue,
+            None => "pool".to_owned(),
+        };
+        let text = format!(
+            "{} of {} buffers are left with all queues filled",
+            pool.available(),
+            pool.mbufs()
+        );
+        findings.well(whose, text);
+    }
     look_at_hugepages(settings, &mut findings);
     if with_loop {
-        let mut first = queues.remove(0);
         for segment in &settings.segments {
             let (a, b) = (segment.side_a.0, segment.side_b.0);
             for (from, to) in [(a, b), (b, a)] {
                 let names = [from, to].map(|port| settings.ports[port].name.to_string());
-                let arrived = send_markers(&pool, &mut first, &mut queues, from, to);
+                // As when forwarding, what a port sends is from the pool of the other side.
+                let arrived = send_markers(&pools[to], &mut queues, from, to);
                 judge_markers(&names, arrived, &mut findings);
             }
         }
@@ -123,6 +133,7 @@ pub fn run(settings: &Settings, with_loop: bool) -> Result<(), Failure> {
 
 fn look_at_port(
     settings: &Settings,
+    index: PortIndex,
     port: &Port,
     configured: &PortSettings,
     findings: &mut Findings,
@@ -132,11 +143,12 @@ fn look_at_port(
     findings.well(
         &place,
         format!(
-            "{} ({}): {} queues of at most {}, no offload that touches a frame",
+            "{} ({}): {} queues of at most {}, no offload that touches a frame{}",
             info.name,
             info.driver,
             grant.queues,
-            info.rx_queues_max.min(info.tx_queues_max)
+            info.rx_queues_max.min(info.tx_queues_max),
+            if grant.tx_fast_free { ", tx-fast-free" } else { "" }
         ),
     );
     let asked = (configured.rx_descriptors, configured.tx_descriptors);
@@ -160,7 +172,7 @@ fn look_at_port(
         ),
     }
     look_at_rss(&place, grant, findings);
-    look_at_node(settings, &place, info, findings);
+    look_at_node(settings, index, &place, info, findings);
     look_at_link(port, &place, findings);
 }
 
@@ -183,21 +195,27 @@ fn look_at_rss(place: &str, grant: &Grant, findings: &mut Findings) {
 }
 
 /// The NUMA node of a CPU, if sysfs says.
-fn node_of(core: CoreId) -> Option<u32> {
+pub fn node_of(core: CoreId) -> Option<u32> {
     let folder = format!("/sys/devices/system/cpu/cpu{core}");
     let entries = std::fs::read_dir(Path::new(&folder)).ok()?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     names.filter_map(|name| name.strip_prefix("node")?.parse().ok()).next()
 }
 
-fn look_at_node(settings: &Settings, place: &str, info: &PortInfo, findings: &mut Findings) {
+fn look_at_node(
+    settings: &Settings,
+    index: PortIndex,
+    place: &str,
+    info: &PortInfo,
+    findings: &mut Findings,
+) {
     let Some(node) = info.socket else { return };
-    let far = settings
-        .dataplane
-        .worker_cores
-        .iter()
-        .filter(|core| node_of(**core).is_some_and(|own| own != node));
-    let far: Vec<String> = far.map(ToString::to_string).collect();
+    let cores = settings.dataplane.worker_cores.iter().enumerate();
+    let far = cores.filter(|(worker, core)| {
+        settings.queue_of(index, *worker).is_some()
+            && node_of(**core).is_some_and(|own| own != node)
+    });
+    let far: Vec<String> = far.map(|(_, core)| core.to_string()).collect();
     match far.is_empty() {
         true => findings.well(place, format!("on NUMA node {node}, like the workers")),
         false => findings.note(
@@ -237,14 +255,8 @@ fn look_at_link(port: &Port, place: &str, findings: &mut Findings) {
     }
 }
 
-fn look_at_pair(
-    settings: &Settings,
-    segment: &SegmentSettings,
-    a: &PortInfo,
-    b: &PortInfo,
-    findings: &mut Findings,
-) {
-    let workers = settings.dataplane.worker_cores.len();
+fn look_at_pair(segment: &SegmentSettings, a: &PortInfo, b: &PortInfo, findings: &mut Findings) {
+    let workers = segment.workers.len();
     if workers > 1 && a.reta_size != b.reta_size && !workers.is_power_of_two() {
         findings.problem(
             format!("segment {}", segment.name),
@@ -296,13 +308,8 @@ fn marker(from: usize, number: u16) -> Vec<u8> {
     frame
 }
 
-fn send_markers(
-    pool: &loadlock_dpdk::Mempool,
-    first: &mut [(RxQueue, TxQueue)],
-    others: &mut [Vec<(RxQueue, TxQueue)>],
-    from: usize,
-    to: usize,
-) -> Arrived {
+/// Sends by the first queue of `from`, and listens on all of both ports.
+fn send_markers(pool: &Mempool, workers: &mut [Pairs], from: usize, to: usize) -> Arrived {
     let mut burst = Burst::with_capacity(usize::from(MARKERS));
     for number in 0..MARKERS {
         if let Some(frame) = pool.frame(&marker(from, number)) {
@@ -313,15 +320,19 @@ fn send_markers(
     let end = Instant::now() + LOOP_PATIENCE;
     let (mut arrived, mut received) = (Arrived::default(), Burst::with_capacity(64));
     while Instant::now() < end && arrived.at_peer < MARKERS {
-        first[from].1.send(&mut burst);
-        for (port, count) in [(to, &mut arrived.at_peer), (from, &mut arrived.at_home)] {
-            let others = others.iter_mut().map(|pairs| &mut pairs[port].0);
-            for queue in std::iter::once(&mut first[port].0).chain(others) {
-                queue.receive(&mut received);
-                *count +=
-                    received.iter().filter(|frame| is_marker(frame.head(), from)).count() as u16;
-                received.free_all();
-            }
+        let mut queues: Vec<_> = workers.iter_mut().flatten().collect();
+        if let Some((_, _, transmit)) = queues.iter_mut().find(|(port, _, _)| port.0 == from) {
+            transmit.send(&mut burst);
+        }
+        for (port, receive, _) in queues {
+            let count = match port.0 {
+                port if port == to => &mut arrived.at_peer,
+                port if port == from => &mut arrived.at_home,
+                _ => continue,
+            };
+            receive.receive(&mut received);
+            *count += received.iter().filter(|frame| is_marker(frame.head(), from)).count() as u16;
+            received.free_all();
         }
     }
     burst.free_all();

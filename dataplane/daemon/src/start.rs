@@ -9,7 +9,7 @@ use loadlock_exchange::{
     Adopted, DataplaneExchange, DataplaneState, Expected, PolicyImage, WorkerExchange, seed,
 };
 use loadlock_pipeline::{Backing, Pipeline};
-use loadlock_settings::{Clock, PortIndex, Settings};
+use loadlock_settings::{Clock, CoreId, PortIndex, Settings};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::clock::WallClock;
@@ -21,6 +21,7 @@ use crate::idle::Pauses;
 use crate::links::LinkPair;
 use crate::overrides::OverrideBoard;
 use crate::ports::{self, Ports};
+use crate::preflight;
 use crate::worker::{Lanes, Tuning, Worker};
 
 /// Runs the dataplane until SIGTERM or SIGINT, or until a worker dies.
@@ -74,7 +75,8 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
                 ", on small pages; on a tmpfs mounted with huge=always new and denied frames are judged about a quarter faster",
         }
     );
-    for line in settings.sums_in_words().lines() {
+    let queues = settings.queues_in_words(preflight::node_of);
+    for line in settings.sums_in_words().lines().chain(queues.lines()) {
         eprintln!("  {line}");
     }
     let relays = Relays::start(settings).map_err(Failure::Relays)?;
@@ -139,21 +141,39 @@ fn say_adopted(exchange: &DataplaneExchange) {
 }
 
 /// One worker's queue pairs, with the side and peer of each port.
-fn lanes(
-    settings: &Settings,
-    pairs: Vec<(loadlock_dpdk::RxQueue, loadlock_dpdk::TxQueue)>,
-) -> Lanes {
-    let (receive, transmit) = pairs.into_iter().unzip();
-    let ports = (0..settings.ports.len()).map(PortIndex);
-    let ingress: Vec<_> = ports.clone().map(|port| settings.ingress(port)).collect();
-    let peer = ports
-        .map(|port| {
-            let (segment, _) = settings.segment_of(port);
-            let segment = &settings.segments[segment];
-            if segment.side_a == port { segment.side_b.0 } else { segment.side_a.0 }
-        })
-        .collect();
-    Lanes { receive, transmit, ingress, peer }
+fn lanes(settings: &Settings, pairs: ports::Pairs) -> Lanes {
+    let served: Vec<PortIndex> = pairs.iter().map(|(port, _, _)| *port).collect();
+    let other_side = |port: PortIndex| {
+        let segment = &settings.segments[settings.segment_of(port).0];
+        if segment.side_a == port { segment.side_b } else { segment.side_a }
+    };
+    let lane_of = |port: PortIndex| served.iter().position(|served| *served == port);
+    let peer = served.iter().map(|port| match lane_of(other_side(*port)) {
+        Some(lane) => lane,
+        None => unreachable!("a worker serves both ports of a segment or none"),
+    });
+    let peer = peer.collect();
+    let (receive, transmit) =
+        pairs.into_iter().map(|(_, receive, transmit)| (receive, transmit)).unzip();
+    Lanes {
+        port: served.iter().map(|port| port.0).collect(),
+        ingress: served.iter().map(|port| settings.ingress(*port)).collect(),
+        peer,
+        receive,
+        transmit,
+    }
+}
+
+/// Runs `make` on a thread of this CPU: memory lies on the NUMA node of the CPU that touches it first.
+fn on_core<T: Send>(core: CoreId, make: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let made = scope.spawn(|| {
+            // If it can't be pinned there, the memory is only further away; the worker itself is pinned or refused by EAL.
+            core_affinity::set_for_current(core_affinity::CoreId { id: usize::from(core.0) });
+            make()
+        });
+        made.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 fn make_worker(
@@ -167,12 +187,10 @@ fn make_worker(
 ) -> Result<Worker, Failure> {
     let dataplane = &settings.dataplane;
     let seed = seed().map_err(Failure::Random)?;
-    let mut pipeline = Pipeline::new(
-        settings.flows.capacity(),
-        &settings.flows.timeouts(),
-        seed,
-        dataplane.hugepages,
-    )
+    let mut pipeline = on_core(dataplane.worker_cores[number], || {
+        let (capacity, timeouts) = (settings.flows.capacity(), settings.flows.timeouts());
+        Pipeline::new(capacity, &timeouts, seed, dataplane.hugepages)
+    })
     .map_err(|source| Failure::FlowTable { worker: number, source })?;
     pipeline.share_expected(expected.get_or_insert(pipeline.expected().clone()));
     let status = pipeline.status();

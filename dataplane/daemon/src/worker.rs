@@ -13,15 +13,17 @@ use crate::forward::Forwarder;
 use crate::idle::Pauses;
 use crate::overrides::{OverrideBoard, Overrides};
 
-/// Queue pairs of one worker and where they belong, by the ports' indexes.
+/// Queue pairs of one worker, one lane for each port it serves, and where they belong.
 pub struct Lanes {
+    /// Index of each lane's port.
+    pub port: Vec<usize>,
     /// Receive queues.
     pub receive: Vec<RxQueue>,
     /// Transmit queues.
     pub transmit: Vec<TxQueue>,
-    /// Segment and side of each port.
+    /// Segment and side of each lane's port.
     pub ingress: Vec<Ingress>,
-    /// Index of the port on the other side of its segment.
+    /// The lane of the port on the other side of its segment.
     pub peer: Vec<usize>,
 }
 
@@ -92,8 +94,8 @@ impl Worker {
             let cycles = self.clock.cycles();
             let now_ns = self.clock.ns(cycles);
             let mut is_busy = false;
-            for port in 0..self.lanes.receive.len() {
-                is_busy |= self.poll(port, now_ns);
+            for lane in 0..self.lanes.receive.len() {
+                is_busy |= self.poll(lane, now_ns);
             }
             if cycles.0 >= self.chores_due_cycles {
                 self.chores_due_cycles = cycles.0 + self.chores_every_cycles;
@@ -111,8 +113,8 @@ impl Worker {
     }
 
     /// Takes one burst from a port through to the other side. False: there was none.
-    fn poll(&mut self, port: usize, now_ns: u64) -> bool {
-        let received = self.lanes.receive[port].receive(self.forwarder.burst());
+    fn poll(&mut self, lane: usize, now_ns: u64) -> bool {
+        let received = self.lanes.receive[lane].receive(self.forwarder.burst());
         if received == 0 {
             self.values[WorkerCounter::EmptyPolls as usize] += 1;
             return false;
@@ -120,20 +122,20 @@ impl Worker {
         self.count_burst();
         self.bursts_to_sample -= 1;
         if self.bursts_to_sample > 0 {
-            self.forward(port, now_ns);
+            self.forward(lane, now_ns);
             return true;
         }
         self.bursts_to_sample = self.tuning.latency_sample_bursts;
         let arrived = self.clock.cycles();
-        self.forward(port, now_ns);
+        self.forward(lane, now_ns);
         let spent = self.clock.cycles().since(arrived);
         self.exchange.latency().record(spent.0);
         true
     }
 
     /// Judges and transmits what is in the forwarder's burst.
-    pub(crate) fn forward(&mut self, port: usize, now_ns: u64) {
-        let ingress = self.lanes.ingress[port];
+    pub(crate) fn forward(&mut self, lane: usize, now_ns: u64) {
+        let ingress = self.lanes.ingress[lane];
         let overrides = self.board.now();
         if overrides != self.overrides {
             self.take(overrides, now_ns);
@@ -145,9 +147,9 @@ impl Worker {
             Handling::Open => self.forwarder.pass(ingress, now_ns, &mut self.exchange),
             Handling::Closed => self.forwarder.refuse(ingress, now_ns, &mut self.exchange),
         }
-        let transmit = &mut self.lanes.transmit[self.lanes.peer[port]];
+        let transmit = &mut self.lanes.transmit[self.lanes.peer[lane]];
         self.forwarder.transmit(transmit, self.tuning.transmit_retries);
-        self.forwarder.count(&self.exchange.ports()[port]);
+        self.forwarder.count(&self.exchange.ports()[self.lanes.port[lane]]);
     }
 
     /// Conversations that began while a segment's frames went by unjudged are adopted from now on, for the grace time.

@@ -102,13 +102,13 @@ static uint16_t rss_key_bytes(const struct rte_eth_dev_info *device)
 }
 
 /*
- * The Toeplitz hash XORs one 32-bit window of the key for each set bit of the input. With a key of period 16 bits the
- * windows of two bits 16n apart are equal, so swapping source and destination (32 or 128 bits apart) changes nothing.
+ * The Toeplitz hash XORs one 32-bit window of the key for each set bit of the input. With a key of period 32 bits the
+ * windows of two bits 32n apart are equal, so swapping source and destination (32 or 128 bits apart) changes nothing.
  */
-static void fill_symmetric_key(uint8_t *key, uint16_t bytes)
+static void fill_symmetric_key(const struct loadlock_port_setup *setup, uint8_t *key, uint16_t bytes)
 {
 	for (uint16_t index = 0; index < bytes && index < RSS_KEY_BYTES_MAX; index++)
-		key[index] = (index & 1) ? 0x5a : 0x6d;
+		key[index] = setup->rss_key[index % sizeof(setup->rss_key)];
 }
 
 /* IPv4 must be offered as such. With IPv6 not offered, all of it meets on one queue, which is symmetric too. */
@@ -207,7 +207,7 @@ static void choose_rss(const struct rte_eth_dev_info *device, struct loadlock_po
 	conf->rx_adv_conf.rss_conf.rss_hf = ip_pair_types(device->flow_type_rss_offloads);
 	conf->rx_adv_conf.rss_conf.rss_key = key;
 	conf->rx_adv_conf.rss_conf.rss_key_len = (uint8_t)rss_key_bytes(device);
-	fill_symmetric_key(key, rss_key_bytes(device));
+	fill_symmetric_key(setup, key, rss_key_bytes(device));
 #if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
 	if (device->rss_algo_capa & RTE_ETH_HASH_ALGO_CAPA_MASK(TOEPLITZ))
 		conf->rx_adv_conf.rss_conf.algorithm = RTE_ETH_HASH_FUNCTION_TOEPLITZ;
@@ -339,7 +339,7 @@ static int confirm_rss(uint16_t port, const struct rte_eth_dev_info *device, str
 	uint8_t key[RSS_KEY_BYTES_MAX];
 	const uint16_t key_bytes = rss_key_bytes(device);
 
-	fill_symmetric_key(key, key_bytes);
+	fill_symmetric_key(setup, key, key_bytes);
 	int status = rss_in_force(port, key, key_bytes);
 
 	if (status == 0) {

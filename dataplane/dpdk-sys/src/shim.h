@@ -92,6 +92,7 @@ struct loadlock_port_setup {
 	uint8_t rx_scatter;   /* let a frame span mbufs, if the device can */
 	/* The caller vouches that each TX queue only ever gets unshared one-segment mbufs of one pool. */
 	uint8_t tx_one_pool;
+	uint8_t rss_key[4];   /* repeated over the device's length; with a period of 32 bits both directions hash alike */
 
 	uint16_t rx_descriptors_granted;
 	uint16_t tx_descriptors_granted;

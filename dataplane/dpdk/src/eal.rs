@@ -14,7 +14,7 @@ use loadlock_dpdk_sys as sys;
 pub use error::{CoreUse, EalError};
 
 use crate::worker::{self, LaunchError, Task, Workers};
-use crate::{Errno, FindPortError, PortId, cpus, port};
+use crate::{Errno, FindPortError, PortId, PortInfo, cpus, port};
 
 /// Set by the first [`Eal::init`] that reaches DPDK. Paired with nothing: it guards no other data, and the swap alone
 /// decides which caller is the first.
@@ -38,6 +38,8 @@ pub enum Memory {
         dir: Option<PathBuf>,
         /// MiB taken at start; `None`: as pools ask for it.
         mib: Option<u32>,
+        /// Pages of so many bytes and no others: of `dir`, or of the first hugetlbfs that is mounted with them.
+        page_bytes: Option<u64>,
     },
     /// Ordinary pages, for trying it out on virtual devices. Never measure with it.
     NoHuge {
@@ -107,8 +109,8 @@ impl Eal {
             return Err(EalError::AlreadyStarted);
         }
         checks::cores(config)?;
-        checks::memory(&config.memory)?;
-        let arguments = arguments::build(config)?;
+        let memory = checks::memory(&config.memory)?;
+        let arguments = arguments::build(&EalConfig { memory, ..config.clone() })?;
         if STARTED.swap(true, Ordering::Relaxed) {
             return Err(EalError::AlreadyStarted);
         }
@@ -139,6 +141,11 @@ impl Eal {
     /// All ports there are, real and virtual, in DPDK's order.
     pub fn ports(&self) -> Vec<PortId> {
         port::find::all()
+    }
+
+    /// The NUMA node a port is attached to; `None`: to none, or it doesn't say.
+    pub fn port_node(&self, port: PortId) -> Option<u32> {
+        PortInfo::read(port).ok()?.socket
     }
 
     /// A port's name: the PCI address, or the virtual device's name.

@@ -60,6 +60,11 @@ pub struct PortConfig {
     pub promiscuous: bool,
     /// With more than one queue: fail unless the device sends both directions of an IP pair to the same queue number.
     pub require_symmetric_rss: bool,
+    /// Key of the RSS hash, repeated over the device's length: any four bytes hash both directions of an IP pair alike.
+    pub rss_key: [u8; 4],
+    /// Let the device give sent mbufs back without looking at each. The caller vouches that what its transmit queues get are
+    /// unshared mbufs of one pool, in one segment each.
+    pub tx_fast_free: bool,
 }
 
 /// How frames are spread over a port's receive queues.
@@ -93,6 +98,8 @@ pub struct Grant {
     pub rx_scatter: bool,
     /// A transmitted frame may.
     pub tx_multi_segment: bool,
+    /// Sent mbufs are given back without looking at each.
+    pub tx_fast_free: bool,
     /// How frames are spread.
     pub rss: Rss,
 }
@@ -105,6 +112,7 @@ pub struct Port {
     id: PortId,
     info: PortInfo,
     promiscuous: bool,
+    rss_key: [u8; 4],
     grant: Grant,
     running: bool,
     /// Each queue handle holds a clone; as long as one exists, a worker may be inside the driver.
@@ -141,6 +149,7 @@ impl Port {
                 id,
                 info,
                 promiscuous: config.promiscuous,
+                rss_key: config.rss_key,
                 grant,
                 running: false,
                 lease: Arc::new(()),
@@ -170,6 +179,7 @@ impl Port {
             promiscuous: u8::from(self.promiscuous),
             rss_symmetric: u8::from(symmetric),
             rss_types: types,
+            rss_key: self.rss_key,
             ..Default::default()
         };
         // SAFETY: the port is configured and stopped, and no handle exists; `setup` is valid for the call.
@@ -308,6 +318,9 @@ fn check(info: &PortInfo, config: &PortConfig, data_room_bytes: u16) -> Result<b
             data_room_bytes,
         });
     }
+    if config.tx_fast_free && !info.tx_fast_free {
+        return Err(PortError::NoFastFree { port, driver });
+    }
     Ok(scatter)
 }
 
@@ -329,9 +342,9 @@ fn set_up(
         promiscuous: u8::from(config.promiscuous),
         rss: u8::from(config.queues > 1),
         rx_scatter: u8::from(scatter),
-        // What one port receives another sends, so a TX queue sees as many pools as there are ports, and a wrong
-        // promise here would put mbufs into foreign pools.
-        tx_one_pool: 0,
+        // A wrong promise here would put mbufs into foreign pools.
+        tx_one_pool: u8::from(config.tx_fast_free),
+        rss_key: config.rss_key,
         ..Default::default()
     };
     // SAFETY: the port exists and isn't running (CLAIMED lets one Port exist, which doesn't yet); `rx_pools` has a live
@@ -354,6 +367,7 @@ fn set_up(
         mtu: setup.mtu_granted,
         rx_scatter: setup.rx_scatter_granted != 0,
         tx_multi_segment: setup.tx_multi_segment_granted != 0,
+        tx_fast_free: setup.tx_fast_free_granted != 0,
         rss,
     })
 }
@@ -382,6 +396,8 @@ mod tests {
             mtu: 1500,
             promiscuous: true,
             require_symmetric_rss: true,
+            rss_key: [0x6d, 0x5a, 0x6d, 0x5a],
+            tx_fast_free: false,
         }
     }
 
@@ -420,6 +436,15 @@ mod tests {
         assert!(matches!(check(&info(), &none, 2048), Err(PortError::NoQueues { .. })));
         let long = PortConfig { mtu: 9703, ..config() };
         assert!(matches!(check(&info(), &long, 2048), Err(PortError::Mtu { max: 9702, .. })));
+    }
+
+    #[test]
+    fn fast_free_is_for_devices_that_can() {
+        let wanted = PortConfig { tx_fast_free: true, ..config() };
+        let refused = check(&info(), &wanted, 2048).expect_err("it can't");
+        assert!(matches!(refused, PortError::NoFastFree { .. }), "{refused}");
+        assert!(refused.to_string().contains("tx-fast-free"), "{refused}");
+        assert!(check(&PortInfo { tx_fast_free: true, ..info() }, &wanted, 2048).is_ok());
     }
 
     #[test]

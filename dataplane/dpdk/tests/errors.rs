@@ -50,7 +50,7 @@ fn before_the_start(config: &EalConfig) {
     );
     assert!(error.to_string().starts_with("core 1000 (worker 0)"), "{error}");
     let huge = EalConfig {
-        memory: Memory::Hugepages { dir: None, mib: Some(u32::MAX) },
+        memory: Memory::Hugepages { dir: None, mib: Some(u32::MAX), page_bytes: None },
         ..config.clone()
     };
     let error = Eal::init(&huge).expect_err("no machine has that");

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use loadlock_dpdk::{
-    Burst, Eal, LaunchError, Mempool, Port, Rss, RxQueue, Task, TscClock, TxQueue, WorkerOutcome,
-    Workers,
+    Burst, Eal, LaunchError, Mempool, Port, PortConfig, PortError, Rss, RxQueue, Task, TscClock,
+    TxQueue, WorkerOutcome, Workers,
 };
 
 thread_local! {
@@ -40,7 +40,8 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn workers_are_pinned_forward_without_allocating_and_panic_alone() {
-    let devices = ["net_null0,size=64", "net_null1,size=64,no-rx=1"].map(str::to_owned);
+    let devices =
+        ["net_null0,size=64", "net_null1,size=64,no-rx=1", "net_null2,no-rx=1"].map(str::to_owned);
     let eal = Eal::init(&fixture::config(devices.to_vec())).expect("EAL");
     let clock = TscClock::new(&eal);
     assert!(clock.hz() > 100_000_000, "{} Hz", clock.hz());
@@ -50,6 +51,22 @@ fn workers_are_pinned_forward_without_allocating_and_panic_alone() {
         Port::configure(&eal, id, &fixture::port_config(queues), &pool).expect("configured")
     };
     let (mut left, mut right) = (open("net_null0", 1), open("net_null1", 2));
+    let fast = PortConfig { tx_fast_free: true, ..fixture::port_config(1) };
+    let id = eal.find_port("net_null2").expect("port");
+    let refused = Port::configure(&eal, id, &fast, &pool).expect_err("net_null can't");
+    assert!(matches!(refused, PortError::NoFastFree { .. }), "{refused}");
+    // net_null keeps the key it is given, and is asked for it at the start.
+    let keyed = PortConfig { rss_key: [0x12, 0x34, 0x56, 0x78], ..fixture::port_config(2) };
+    let own =
+        Mempool::new(&eal, "frames-2", 4095, 64, 2048, eal.port_node(id)).expect("a second pool");
+    let mut third = Port::configure(&eal, id, &keyed, &own).expect("configured");
+    drop(third.start().expect("runs"));
+    assert!(
+        matches!(third.grant().rss, Rss::Symmetric { confirmed: true, .. }),
+        "{:?}",
+        third.grant()
+    );
+    third.stop().expect("no handle left");
     let (rx, _) = left.start().expect("left runs").remove(0);
     let (_, tx) = right.start().expect("right runs").remove(0);
     assert!(

@@ -197,6 +197,39 @@ impl Problem {
             Self::CannotBeKept { promise, reason, .. } => {
                 write!(out, "{promise} can't be kept: {reason}")
             }
+            Self::WeakRssKey { found, bits, bits_min } => write!(
+                out,
+                "{found} gives only {} different hashes, allowed are keys with at least {}",
+                1_u64 << bits,
+                1_u64 << bits_min
+            ),
+            Self::TouchingOffload { found, effect } => write!(
+                out,
+                "{found} isn't allowed: it {effect}; a frame leaves as it came, allowed is \"tx-fast-free\""
+            ),
+            Self::NoSuchWorker { core, known } => write!(
+                out,
+                "CPU {core} is no worker, allowed are those of dataplane.worker_cores: {known}"
+            ),
+            Self::IdleWorker { core } => {
+                write!(out, "the worker on CPU {core} serves no segment, and would poll nothing")
+            }
+            Self::WrongNode { core, core_node, port, port_node, .. } => write!(
+                out,
+                "CPU {core} is on NUMA node {core_node}, and port \"{port}\", which it serves, on node {port_node}; \
+                 dataplane.numa = \"require\" allows one node only"
+            ),
+            Self::TooFewPortMbufs { found, needed, workers, descriptors } => write!(
+                out,
+                "{found} buffers are too few: {workers} workers x {descriptors} descriptors (its receive queue and the other \
+                 side's transmit queue) and the workers' caches need {needed}"
+            ),
+            Self::NoHugepagesOfSize { size, .. } => {
+                write!(out, "\"{size}\", but this machine has no hugepages of that size reserved")
+            }
+            Self::NoSuchDeviceFile { path } => {
+                write!(out, "this machine has no device {}", path.display())
+            }
             Self::NoSuchProgram { program } => {
                 write!(out, "there is no program {}", program.display())
             }
@@ -306,6 +339,33 @@ impl Problem {
             Self::MtuDiffers { .. } => out.write_str("give both ports the same mtu."),
             Self::CaptureClock { fix, .. } => write!(out, "{fix}, or set dataplane.clock = \"tsc\"."),
             Self::CannotBeKept { fix, .. } => write!(out, "{fix}."),
+            Self::WeakRssKey { .. } => {
+                out.write_str("use an irregular key, or delete the line for the default \"6d5a6d5a\".")
+            }
+            Self::TouchingOffload { .. } => out.write_str("delete it."),
+            Self::NoSuchWorker { .. } => {
+                out.write_str("use one of those, or add the CPU to dataplane.worker_cores.")
+            }
+            Self::IdleWorker { .. } => out.write_str(
+                "add it to the worker_cores of a [[segment]], or take it out of dataplane.worker_cores.",
+            ),
+            Self::WrongNode { near, .. } => write!(
+                out,
+                "use CPUs of the port's node ({near}) in dataplane.worker_cores and the segment's worker_cores, or set numa = \"prefer\"."
+            ),
+            Self::TooFewPortMbufs { needed, .. } => write!(
+                out,
+                "set this port's mbufs = {} or more, or shorten the descriptors.",
+                pool_size_for(*needed)
+            ),
+            Self::NoHugepagesOfSize { folder, .. } => write!(
+                out,
+                "reserve some: echo N > /sys/kernel/mm/hugepages/{folder}/nr_hugepages (for good: scripts/host/setup, or hugepagesz= and hugepages= on the kernel's command line), or set \
+                 hugepage_size = \"any\"."
+            ),
+            Self::NoSuchDeviceFile { .. } => {
+                out.write_str("load its driver, or correct the path; gpiodetect lists the GPIO chips.")
+            }
             Self::NoSuchProgram { .. } => {
                 out.write_str("install it there and make it executable, or correct the path.")
             }

@@ -38,6 +38,7 @@ mod schema;
 mod scope;
 mod settings;
 mod sums;
+mod tuning;
 
 use std::collections::BTreeSet;
 use std::path::{Path, absolute};
@@ -53,11 +54,12 @@ pub use problem::Problem;
 pub use reference::reference;
 pub use settings::{
     Answer, ApiSettings, Clock, ControlSettings, CoreId, DataplaneSettings, EventChoice,
-    EventFileSettings, ExchangeSettings, FlowSettings, HardwareBypass, Idle, IpfixSettings,
-    LogLevel, OutwardSettings, PortIndex, PortName, PortSettings, Rss, SegmentName,
-    SegmentSettings, Settings, SyslogSettings, Target, Transport,
+    EventFileSettings, ExchangeSettings, FlowSettings, HardwareBypass, HugepageSize, Idle,
+    IpfixSettings, LogLevel, OutwardSettings, PortIndex, PortName, PortPool, PortSettings, Relay,
+    Rss, SegmentName, SegmentSettings, Settings, SyslogSettings, Target, Transport,
 };
 pub use sums::Sums;
+pub use tuning::{GpioLine, RssKey};
 
 use findings::Findings;
 

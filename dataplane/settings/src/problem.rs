@@ -174,6 +174,70 @@ pub enum Problem {
         /// What to do about it.
         fix: &'static str,
     },
+    /// A key of RSS whose hashes are too few to spread anything.
+    WeakRssKey {
+        /// The value in the file.
+        found: String,
+        /// Independent bits of its hashes.
+        bits: u32,
+        /// Fewest allowed.
+        bits_min: u32,
+    },
+    /// An offload that would touch a frame.
+    TouchingOffload {
+        /// The value in the file.
+        found: String,
+        /// What it does.
+        effect: &'static str,
+    },
+    /// A CPU of a segment that is none of the workers'.
+    NoSuchWorker {
+        /// The CPU in the file.
+        core: u16,
+        /// `dataplane.worker_cores`.
+        known: String,
+    },
+    /// A worker that would look at no port.
+    IdleWorker {
+        /// Its CPU.
+        core: u16,
+    },
+    /// A worker on another NUMA node than a card it serves, though `numa = "require"`.
+    WrongNode {
+        /// The worker's CPU.
+        core: u16,
+        /// Its node.
+        core_node: u32,
+        /// The port's name.
+        port: String,
+        /// Its node.
+        port_node: u32,
+        /// CPUs of that node.
+        near: String,
+    },
+    /// The pool of one port can't fill its queues.
+    TooFewPortMbufs {
+        /// Buffers in the file.
+        found: u32,
+        /// Buffers needed.
+        needed: u64,
+        /// Workers that serve the port.
+        workers: usize,
+        /// Receive descriptors of the port and transmit descriptors of the other side's, of one queue each.
+        descriptors: u64,
+    },
+    /// `hugepage_size` of which the machine has reserved none.
+    NoHugepagesOfSize {
+        /// As in the file.
+        size: &'static str,
+        /// Name of the kernel's folder for them.
+        folder: String,
+    },
+    /// A device file that isn't there.
+    NoSuchDeviceFile {
+        /// Its path.
+        path: PathBuf,
+    },
     /// A program that isn't there.
     NoSuchProgram {
         /// Its path.

@@ -19,11 +19,13 @@ use crate::schema::Table;
 use crate::scope::{Located, Scope, table_with};
 use crate::settings::{
     Answer, ApiSettings, Clock, ControlSettings, CoreId, DataplaneSettings, ExchangeSettings,
-    FlowSettings, HardwareBypass, Idle, LogLevel, PortIndex, PortName, PortSettings, Rss,
+    FlowSettings, HugepageSize, Idle, LogLevel, PortIndex, PortName, PortSettings, Rss,
     SegmentName, SegmentSettings, Settings,
 };
 
 mod outward;
+mod relay;
+mod tuning;
 
 /// The document while it is read.
 pub(crate) struct Document<'read, 'text> {
@@ -39,7 +41,7 @@ impl<'read, 'text> Document<'read, 'text> {
         let exchange = read_exchange(&mut self.scope(&EXCHANGE, findings));
         let flows = read_flows(&mut self.scope(&FLOWS, findings));
         let ports = self.read_ports(findings, &dataplane);
-        let segments = self.read_segments(findings, &ports);
+        let segments = self.read_segments(findings, &ports, &dataplane);
         let control = read_control(&mut self.scope(&CONTROL, findings));
         let api = read_api(&mut self.scope(&API, findings));
         let outward = self.read_outward(findings);
@@ -145,6 +147,8 @@ impl<'read, 'text> Document<'read, 'text> {
             promiscuous: scope.flag("promiscuous"),
             rx_descriptors: or_if_zero(scope.integer("rx_descriptors"), dataplane.rx_descriptors),
             tx_descriptors: or_if_zero(scope.integer("tx_descriptors"), dataplane.tx_descriptors),
+            pool: tuning::pool(scope, dataplane),
+            tx_fast_free: tuning::fast_free(scope),
             path: scope.path.clone(),
         });
         // EAL wants a distinct name for each virtual device: the driver's with a number.
@@ -163,11 +167,13 @@ impl<'read, 'text> Document<'read, 'text> {
         &self,
         findings: &mut Findings<'text>,
         ports: &[PortSettings],
+        dataplane: &DataplaneSettings,
     ) -> Vec<SegmentSettings> {
         self.each_entry(&SEGMENT, findings, |scope| SegmentSettings {
             name: SegmentName(scope.name("name")),
             side_a: read_side(scope, "side_a", ports),
             side_b: read_side(scope, "side_b", ports),
+            workers: tuning::workers(scope, dataplane),
             mode: match scope.choice("mode").as_str() {
                 "monitor" => Mode::Monitor,
                 "enforce" => Mode::Enforce,
@@ -178,7 +184,7 @@ impl<'read, 'text> Document<'read, 'text> {
             identity: ["identity_a", "identity_b"]
                 .map(|side| Identity::from_name(&scope.choice(side)).unwrap_or(Identity::MacIp)),
             helpers: read_helpers(scope),
-            bypass: read_bypass(scope),
+            bypass: relay::read(scope),
             link_hold: read_link_hold(scope),
             control_dead: read_answer(scope, "control_dead"),
             no_policy: read_answer(scope, "no_policy"),
@@ -320,6 +326,11 @@ fn read_dataplane(scope: &mut Scope<'_, '_>) -> DataplaneSettings {
         file_prefix: scope.name("file_prefix"),
         hugepages: scope.flag("hugepages"),
         hugepage_dir: (!hugepage_dir.as_os_str().is_empty()).then_some(hugepage_dir),
+        hugepage_size: match scope.choice("hugepage_size").as_str() {
+            "2M" => HugepageSize::Bytes(2 << 20),
+            "1G" => HugepageSize::Bytes(1 << 30),
+            _ => HugepageSize::Any,
+        },
         memory_mib: (memory_mib != 0).then_some(memory_mib),
         mbufs: scope.integer("mbufs"),
         mbuf_cache: scope.integer("mbuf_cache"),
@@ -337,6 +348,8 @@ fn read_dataplane(scope: &mut Scope<'_, '_>) -> DataplaneSettings {
             "device" => Rss::Device,
             _ => Rss::Symmetric,
         },
+        rss_key: scope.rss_key("rss_key"),
+        numa_required: scope.choice("numa") == "require",
         clock: match scope.choice("clock").as_str() {
             "capture" => Clock::Capture,
             _ => Clock::Tsc,
@@ -414,31 +427,6 @@ fn read_infrastructure(scope: &mut Scope<'_, '_>) -> Infrastructure {
         neighbour_discovery: has("nd"),
         link_local: has("link-local"),
     }
-}
-
-/// The relay; one that is never asked to open, or an opening without one, is a mistake.
-fn read_bypass(scope: &mut Scope<'_, '_>) -> Option<HardwareBypass> {
-    let opens = scope.choice("dataplane_dead") == "open";
-    let program = scope.path("bypass_command");
-    let every = std::time::Duration::from_millis(scope.integer("bypass_heartbeat_ms"));
-    let is_there = !program.as_os_str().is_empty();
-    if opens && !is_there {
-        let problem = Problem::CannotBeKept {
-            promise: "dataplane_dead = \"open\"",
-            reason: "a dataplane that is dead forwards nothing, and this segment has no relay that joins the cables",
-            fix: "set bypass_command, or dataplane_dead = \"closed\"",
-        };
-        scope.findings.report_at(&scope.path_of("dataplane_dead"), problem);
-    }
-    if is_there && !opens {
-        let problem = Problem::CannotBeKept {
-            promise: "dataplane_dead = \"closed\"",
-            reason: "the relay of bypass_command joins the cables when it hears no heartbeat",
-            fix: "delete bypass_command, or set dataplane_dead = \"open\"",
-        };
-        scope.findings.report_at(&scope.path_of("bypass_command"), problem);
-    }
-    is_there.then_some(HardwareBypass { program, every })
 }
 
 fn read_link_hold(scope: &mut Scope<'_, '_>) -> Option<std::time::Duration> {

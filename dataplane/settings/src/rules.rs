@@ -9,9 +9,11 @@ use crate::device::{Device, VirtualDevice};
 use crate::drivers::Driver;
 use crate::findings::Findings;
 use crate::problem::Problem;
-use crate::settings::{Clock, CoreId, PortIndex, PortSettings, Settings};
+use crate::settings::{Clock, CoreId, PortIndex, PortSettings, Relay, Settings};
+use crate::tuning::GpioLine;
 
 mod outward;
+mod pools;
 
 /// `RTE_PKTMBUF_HEADROOM`: room that DPDK keeps free before the frame.
 const HEADROOM_BYTES: u32 = 128;
@@ -28,7 +30,9 @@ pub(crate) fn check(settings: &Settings, findings: &mut Findings<'_>) {
     segments_have_one_mtu(settings, findings);
     frames_fit_into_mbufs(settings, findings);
     ports_have_a_queue_per_worker(settings, findings);
-    pool_fills_the_queues(settings, findings);
+    every_worker_serves_a_segment(settings, findings);
+    pools::fill_the_queues(settings, findings);
+    gpio_lines_are_distinct(settings, findings);
     capture_clock_can_work(settings, findings);
     outward::tls_has_its_files(settings, findings);
 }
@@ -225,11 +229,15 @@ fn frames_fit_into_mbufs(settings: &Settings, findings: &mut Findings<'_>) {
 }
 
 fn ports_have_a_queue_per_worker(settings: &Settings, findings: &mut Findings<'_>) {
-    let workers = settings.dataplane.worker_cores.len();
-    if !findings.is_sound("dataplane.worker_cores") {
+    if !workers_are_sound(settings, findings) || !all_sides_resolve(settings, findings) {
         return;
     }
-    for (port, device) in virtual_devices(settings) {
+    for (index, port) in settings.ports.iter().enumerate() {
+        let (Some(device), Some(workers)) =
+            (port.device.as_virtual(), settings.workers_of(PortIndex(index)).map(<[usize]>::len))
+        else {
+            continue;
+        };
         let options_key = format!("{}.options", port.path);
         let Some(queues) = device.queue_pairs().filter(|queues| *queues < workers as u64) else {
             continue;
@@ -245,30 +253,42 @@ fn ports_have_a_queue_per_worker(settings: &Settings, findings: &mut Findings<'_
     }
 }
 
-/// A pool that runs dry stops all ports at once, and DPDK reports it only as missed frames.
-fn pool_fills_the_queues(settings: &Settings, findings: &mut Findings<'_>) {
-    let dataplane = &settings.dataplane;
-    let keys = [
-        "worker_cores",
-        "mbufs",
-        "mbuf_cache",
-        "rx_descriptors",
-        "tx_descriptors",
-        "burst_packets",
-    ];
-    let sound = keys.iter().all(|key| findings.is_sound(&format!("dataplane.{key}")));
-    let (ports, workers) = (settings.ports.len(), dataplane.worker_cores.len());
-    let descriptors = settings.descriptors();
-    let ports_sound = settings.ports.iter().all(|port| {
-        let keys = ["rx_descriptors", "tx_descriptors"];
-        keys.iter().all(|key| findings.is_sound(&format!("{}.{key}", port.path)))
-    });
-    let needed = settings.buffers_needed();
-    if sound && ports_sound && needed > u64::from(dataplane.mbufs) {
-        let problem =
-            Problem::TooFewMbufs { found: dataplane.mbufs, needed, ports, workers, descriptors };
-        findings.report_at("dataplane.mbufs", problem);
+/// Whether the lists of workers, of all and of each segment, have no mistake.
+fn workers_are_sound(settings: &Settings, findings: &Findings<'_>) -> bool {
+    findings.is_sound("dataplane.worker_cores")
+        && settings
+            .segments
+            .iter()
+            .all(|segment| findings.is_sound(&format!("{}.worker_cores", segment.path)))
+}
+
+/// A worker without a port would keep a core busy with nothing.
+fn every_worker_serves_a_segment(settings: &Settings, findings: &mut Findings<'_>) {
+    if !workers_are_sound(settings, findings) || settings.segments.is_empty() {
+        return;
     }
+    for (worker, core) in settings.dataplane.worker_cores.iter().enumerate() {
+        if !settings.segments.iter().any(|segment| segment.workers.contains(&worker)) {
+            let path = format!("dataplane.worker_cores[{worker}]");
+            findings.report_at(&path, Problem::IdleWorker { core: core.0 });
+        }
+    }
+}
+
+fn gpio_lines_are_distinct(settings: &Settings, findings: &mut Findings<'_>) {
+    let mut uses = Vec::new();
+    for segment in &settings.segments {
+        if let Some(Relay::Gpio { pulse, arm }) =
+            segment.bypass.as_ref().map(|bypass| &bypass.relay)
+        {
+            let line = |line: &GpioLine| format!("line {} of {}", line.line, line.chip.display());
+            uses.push((format!("{}.bypass_gpio", segment.path), line(pulse)));
+            if let Some(arm) = arm {
+                uses.push((format!("{}.bypass_gpio_arm", segment.path), line(arm)));
+            }
+        }
+    }
+    refuse_repetition(findings, uses, "a line belongs to one relay");
 }
 
 /// The captures' time can only be followed by one worker, and only from files that end.

@@ -64,8 +64,10 @@ pub(crate) enum Kind {
     Choice(&'static [&'static str]),
     /// Any number of words of a list, none twice.
     Choices(&'static [&'static str]),
-    /// A list of CPU numbers, at least one, none twice.
+    /// A list of CPU numbers, none twice.
     Cores {
+        /// Fewest entries.
+        count_min: usize,
         /// Most entries.
         count_max: usize,
     },
@@ -84,6 +86,10 @@ pub(crate) enum Kind {
     Options,
     /// The name of a `[[port]]`.
     PortReference,
+    /// A key of RSS in hexadecimal digits.
+    RssKey,
+    /// A line of a GPIO chip, or nothing.
+    GpioLine,
     /// A list of receivers, none twice.
     Targets {
         /// Allowed words before `://`.
@@ -163,9 +169,13 @@ impl Key {
             Kind::Choices(words) => {
                 format!("a list of any of {}, none twice", quoted(words, ", "))
             }
-            Kind::Cores { count_max } => {
-                format!("a list of 1 to {count_max} CPU numbers from 0 to {CORE_MAX}, none twice")
-            }
+            Kind::Cores { count_min, count_max } => format!(
+                "a list of {count_min} to {count_max} CPU numbers from 0 to {CORE_MAX}, none twice"
+            ),
+            Kind::RssKey => "8 hexadecimal digits such as \"6d5a6d5a\", whose hashes are many enough".to_owned(),
+            Kind::GpioLine => "a chip and the number of a line such as \"/dev/gpiochip0:17\", with \":active-low\" behind it if \
+                               active is the low level, or \"\" (none)"
+                .to_owned(),
             Kind::Name { underscore } => format!(
                 "1 to {NAME_BYTES_MAX} characters of a-z, 0-9{}, the first a letter or digit",
                 if underscore { ", - and _" } else { " and -" }
@@ -210,7 +220,7 @@ impl Key {
             Kind::Choice(_) | Kind::Name { .. } | Kind::Path(_) | Kind::Device | Kind::Listen => {
                 "text in double quotes"
             }
-            Kind::PortReference => "text in double quotes",
+            Kind::PortReference | Kind::RssKey | Kind::GpioLine => "text in double quotes",
             Kind::Choices(_) | Kind::Targets { .. } => "a list of texts, like [\"one\", \"two\"]",
             Kind::Cores { .. } => "a list of whole numbers, like [1, 2]",
             Kind::Options => "an inline table, like { iface = \"eth1\" }",

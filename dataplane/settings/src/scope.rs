@@ -90,7 +90,13 @@ impl<'read, 'text> Scope<'read, 'text> {
     }
 
     /// Notes a value of the right type that isn't allowed.
-    fn not_allowed(&mut self, key: &Key, path: String, value: &Located<'_>, nearest: Option<&str>) {
+    pub(crate) fn not_allowed(
+        &mut self,
+        key: &Key,
+        path: String,
+        value: &Located<'_>,
+        nearest: Option<&str>,
+    ) {
         let problem = Problem::NotAllowed {
             found: self.findings.excerpt(&value.span()),
             allowed: key.allowed(),
@@ -233,7 +239,7 @@ impl<'read, 'text> Scope<'read, 'text> {
     /// CPU numbers; the line of each is noted under `name[index]`. Repetitions are found later, with all other cores.
     pub(crate) fn cores(&mut self, name: &str) -> Vec<CoreId> {
         let key = self.schema.key(name);
-        let Kind::Cores { count_max } = key.kind else {
+        let Kind::Cores { count_min, count_max } = key.kind else {
             panic!("{name} isn't a list of cores");
         };
         let Some(value) = self.find(key) else {
@@ -242,9 +248,12 @@ impl<'read, 'text> Scope<'read, 'text> {
         let Some(entries) = self.entries(key, value) else {
             return Vec::new();
         };
-        if !(1..=count_max).contains(&entries.len()) {
-            let problem =
-                Problem::EntryCount { found: entries.len(), minimum: 1, maximum: count_max };
+        if !(count_min..=count_max).contains(&entries.len()) {
+            let problem = Problem::EntryCount {
+                found: entries.len(),
+                minimum: count_min,
+                maximum: count_max,
+            };
             self.findings.report_at(&self.path_of(name), problem);
         }
         let mut cores = Vec::new();

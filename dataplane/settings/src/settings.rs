@@ -11,6 +11,7 @@ use loadlock_packet::negotiation::Helpers;
 
 use crate::device::Device;
 use crate::findings::{Lines, Values};
+use crate::tuning::{GpioLine, RssKey};
 
 mod outward;
 
@@ -49,6 +50,22 @@ impl Settings {
     /// The port that a segment's side refers to.
     pub fn port(&self, index: PortIndex) -> &PortSettings {
         &self.ports[index.0]
+    }
+
+    /// Indexes into [`DataplaneSettings::worker_cores`] of the workers that serve a port; `None` while no segment has it.
+    pub(crate) fn workers_of(&self, port: PortIndex) -> Option<&[usize]> {
+        let mut segments = self.segments.iter();
+        let of = segments.find(|segment| segment.side_a == port || segment.side_b == port);
+        of.map(|segment| segment.workers.as_slice())
+    }
+
+    /// The port on the other side of a port's segment; `None` while no segment has it.
+    pub(crate) fn other_side(&self, port: PortIndex) -> Option<PortIndex> {
+        self.segments.iter().find_map(|segment| match port {
+            port if segment.side_a == port => Some(segment.side_b),
+            port if segment.side_b == port => Some(segment.side_a),
+            _ => None,
+        })
     }
 
     /// The segment that a port belongs to, as an index into [`Settings::segments`], and which of its sides it is.
@@ -128,9 +145,11 @@ pub struct DataplaneSettings {
     pub hugepages: bool,
     /// EAL's `--huge-dir`; `None` lets EAL find the mount.
     pub hugepage_dir: Option<PathBuf>,
+    /// Which hugepages packet buffers lie on.
+    pub hugepage_size: HugepageSize,
     /// Memory for EAL in MiB, 64 to 1048576; `None` means: work it out.
     pub memory_mib: Option<u32>,
-    /// Buffers of the pool: enough for every descriptor of every queue.
+    /// Buffers of the pool of all ports without one of their own.
     pub mbufs: u32,
     /// Buffers in each worker's cache, 0 to 512.
     pub mbuf_cache: u32,
@@ -144,10 +163,14 @@ pub struct DataplaneSettings {
     pub tx_retries: u16,
     /// What a worker does while nothing arrives.
     pub idle: Idle,
-    /// Longest pause between two looks at the queues while nothing arrives, 1 to 1000 µs.
+    /// Longest pause between two looks at the queues while nothing arrives, 1 to 100 µs.
     pub idle_pause: Duration,
     /// How frames are spread over workers.
     pub rss: Rss,
+    /// Key of the hash that spreads them.
+    pub rss_key: RssKey,
+    /// Whether a worker on another NUMA node than a card it serves is a mistake.
+    pub numa_required: bool,
     /// Where time comes from.
     pub clock: Clock,
     /// Wait for the first policy at the start, up to 10 minutes.
@@ -162,6 +185,15 @@ pub struct DataplaneSettings {
     pub latency_sample_bursts: u32,
     /// Flow entries looked at per ageing step, 1 to 65536.
     pub age_step_entries: u32,
+}
+
+/// Which hugepages EAL takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HugepageSize {
+    /// As EAL finds them.
+    Any,
+    /// Only those of so many bytes: 2 MiB or 1 GiB.
+    Bytes(u64),
 }
 
 /// What a worker does while nothing arrives.
@@ -248,7 +280,20 @@ pub struct PortSettings {
     pub rx_descriptors: u16,
     /// Descriptors of each of its transmit queues, 64 to 8192.
     pub tx_descriptors: u16,
+    /// A pool of its own; `None`: its buffers are from that of `dataplane.mbufs`.
+    pub pool: Option<PortPool>,
+    /// The device gives sent buffers back without looking at each.
+    pub tx_fast_free: bool,
     pub(crate) path: String,
+}
+
+/// Buffers of one port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortPool {
+    /// 1024 to 16777215.
+    pub mbufs: u32,
+    /// Buffers in each worker's cache, 0 to 512.
+    pub cache: u32,
 }
 
 impl PortSettings {
@@ -273,6 +318,8 @@ pub struct SegmentSettings {
     pub side_a: PortIndex,
     /// The port on the other side.
     pub side_b: PortIndex,
+    /// Indexes into [`DataplaneSettings::worker_cores`] of the workers that serve it, ascending; at least one.
+    pub workers: Vec<usize>,
     /// What holds until a mode is set by verb.
     pub mode: Mode,
     /// Frame classes that pass without a rule.
@@ -303,10 +350,24 @@ pub struct SegmentSettings {
 /// A relay beside the line, and how it is talked to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HardwareBypass {
-    /// Gets `arm`, `heartbeat` or `disarm`, and the segment's name.
-    pub program: PathBuf,
+    /// How it is reached.
+    pub relay: Relay,
     /// Time between two heartbeats, 50 ms to 10 s.
     pub every: Duration,
+}
+
+/// How a relay is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Relay {
+    /// A program gets `arm`, `heartbeat` or `disarm`, and the segment's name.
+    Program(PathBuf),
+    /// Lines of GPIO.
+    Gpio {
+        /// Changes its level with each heartbeat.
+        pulse: GpioLine,
+        /// Active from `arm` to `disarm`.
+        arm: Option<GpioLine>,
+    },
 }
 
 /// What a segment does about a failure.

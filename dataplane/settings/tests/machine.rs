@@ -78,6 +78,69 @@ fn no_hugepages_and_no_card() {
 }
 
 #[test]
+fn hugepages_of_one_size_only() {
+    let (folder, machine) = machine("512\n");
+    let text = |size: &str| format!("[1]\nhugepage_size = \"{size}\"");
+    let small = settings(folder.path(), &text("2M"), NULL, NULL);
+    small.check_machine(&machine).unwrap_or_else(|errors| panic!("{errors}"));
+    let large = settings(folder.path(), &text("1G"), NULL, NULL);
+    let errors = large.check_machine(&machine).expect_err("there are none of 1 GiB");
+    assert_eq!(places(&errors), [(Some(3), "dataplane.hugepage_size")]);
+    assert!(errors.to_string().contains("hugepages-1048576kB/nr_hugepages"), "{errors}");
+}
+
+#[test]
+fn workers_far_from_the_card_they_serve() {
+    let (folder, _) = machine("512");
+    write(folder.path(), "devices/system/node/node0/cpulist", "0-2\n");
+    write(folder.path(), "devices/system/node/node1/cpulist", "3,8\n");
+    write(folder.path(), "devices/system/node/online", "0-1\n");
+    write(folder.path(), "bus/pci/devices/0000:3b:00.0/numa_node", "1\n");
+    write(folder.path(), "bus/pci/devices/0000:00:1f.0/numa_node", "-1\n");
+    let machine = Machine::from_sysfs(folder.path()).expect("CPUs are listed");
+    assert_eq!(
+        [2, 3, 8, 9].map(|core| machine.node_of(CoreId(core))),
+        [Some(0), Some(1), Some(1), None]
+    );
+    let card = "device = \"3b:00.0\"";
+    let far = settings(folder.path(), "[8, 2]\nnuma = \"require\"", card, NULL);
+    let errors = far.check_machine(&machine).expect_err("CPU 2 is on node 0");
+    assert_eq!(places(&errors), [(Some(2), "dataplane.worker_cores[1]")]);
+    let report = errors.to_string();
+    assert!(
+        report.contains("CPU 2 is on NUMA node 0, and port \"a\"") && report.contains("(3,8)"),
+        "{report}"
+    );
+    for (cores, port) in [
+        ("[8, 3]\nnuma = \"require\"", card),
+        ("[8, 2]\nnuma = \"require\"", NULL),
+        ("[8, 2]", card),
+    ] {
+        let near = settings(folder.path(), cores, port, NULL);
+        near.check_machine(&machine).unwrap_or_else(|errors| panic!("{cores}: {errors}"));
+    }
+}
+
+#[test]
+fn a_chip_of_a_relay_that_is_not_there() {
+    let (folder, machine) = machine("512");
+    let chip = folder.path().join("gpiochip0");
+    let segment = format!(
+        "{NULL}\n[[segment]]\nname = \"s\"\nside_a = \"a\"\nside_b = \"b\"\ndataplane_dead = \"open\"\nbypass_gpio = \"{}:3\"",
+        chip.display()
+    );
+    let text = format!(
+        "[dataplane]\nworker_cores = [1]\n[[port]]\nname = \"a\"\n{NULL}\n[[port]]\nname = \"b\"\n{segment}\n"
+    );
+    let settings = Settings::parse(&text, "test.toml").unwrap_or_else(|errors| panic!("{errors}"));
+    let errors = settings.check_machine(&machine).expect_err("no chip");
+    assert_eq!(places(&errors), [(Some(14), "segment[s].bypass_gpio")]);
+    assert!(errors.to_string().contains("gpiodetect"), "{errors}");
+    write(folder.path(), "gpiochip0", "");
+    settings.check_machine(&machine).unwrap_or_else(|errors| panic!("{errors}"));
+}
+
+#[test]
 fn no_sysfs() {
     let folder = tempfile::tempdir().expect("a folder");
     let error = Machine::from_sysfs(folder.path()).expect_err("no CPUs");

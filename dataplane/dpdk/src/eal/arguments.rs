@@ -57,7 +57,7 @@ fn memory(config: &EalConfig) -> Vec<String> {
             arguments.push("--no-shconf".to_owned());
             arguments.push(format!("-m{mib}"));
         }
-        Memory::Hugepages { dir, mib } => {
+        Memory::Hugepages { dir, mib, .. } => {
             match dir {
                 None => arguments.push("--in-memory".to_owned()),
                 Some(dir) => {
@@ -129,7 +129,7 @@ mod tests {
     fn hugepages_are_anonymous_unless_a_mount_is_named() {
         let mut config = config();
         config.pci_devices = vec!["0000:03:00.0".to_owned()];
-        config.memory = Memory::Hugepages { dir: None, mib: None };
+        config.memory = Memory::Hugepages { dir: None, mib: None, page_bytes: None };
         let arguments = build(&config).expect("valid");
         assert!(
             arguments.contains(&"--in-memory".to_owned())
@@ -139,8 +139,11 @@ mod tests {
             !arguments.iter().any(|argument| argument == "--no-pci" || argument.starts_with("-m"))
         );
 
-        config.memory =
-            Memory::Hugepages { dir: Some(PathBuf::from("/dev/hugepages1G")), mib: Some(2048) };
+        config.memory = Memory::Hugepages {
+            dir: Some(PathBuf::from("/dev/hugepages1G")),
+            mib: Some(2048),
+            page_bytes: None,
+        };
         let arguments = build(&config).expect("valid").join(" ");
         assert!(
             arguments

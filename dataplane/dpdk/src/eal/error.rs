@@ -66,8 +66,17 @@ pub enum EalError {
     HugepagesShort {
         /// As configured, at least 1.
         wanted_mib: u64,
-        /// Free, in all page sizes.
+        /// Free, in all page sizes that are allowed.
         free_mib: u64,
+        /// Size of a page.
+        page_mib: u64,
+    },
+    /// No hugetlbfs with pages of the configured size.
+    HugepageSize {
+        /// As configured.
+        wanted_mib: u64,
+        /// Those there are, or the configured one, with the size of their pages.
+        mounted: Vec<(PathBuf, Option<u64>)>,
     },
     /// The configured directory isn't on a hugetlbfs.
     HugepageDirectory {
@@ -125,6 +134,7 @@ impl fmt::Display for EalError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::HugepagesShort { .. }
+            | Self::HugepageSize { .. }
             | Self::HugepageDirectory { .. }
             | Self::MemoryTooSmall { .. } => self.show_memory(formatter),
             Self::CoreUsedTwice { .. }
@@ -201,12 +211,36 @@ impl EalError {
 
     fn show_memory(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::HugepagesShort { wanted_mib, free_mib } => write!(
+            Self::HugepagesShort { wanted_mib, free_mib, page_mib: 2 } => write!(
                 formatter,
                 "hugepages: {free_mib} MiB free, at least {wanted_mib} MiB asked for; reserve more, for 2 MiB pages: \
                  echo {} > /proc/sys/vm/nr_hugepages, or run without hugepages (slow, virtual devices only)",
                 wanted_mib.div_ceil(2).max(512)
             ),
+            Self::HugepagesShort { wanted_mib, free_mib, page_mib } => write!(
+                formatter,
+                "hugepages: {free_mib} MiB free in pages of {page_mib} MiB, at least {wanted_mib} MiB asked for; reserve more: echo {} > \
+                 /sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages, or take another hugepage_size",
+                wanted_mib.div_ceil(*page_mib),
+                page_mib << 10
+            ),
+            Self::HugepageSize { wanted_mib, mounted } => {
+                let mounted: Vec<String> = mounted
+                    .iter()
+                    .map(|(place, mib)| match mib {
+                        Some(mib) => format!("{} with {mib} MiB", place.display()),
+                        None => place.display().to_string(),
+                    })
+                    .collect();
+                let mounted =
+                    if mounted.is_empty() { "nowhere".to_owned() } else { mounted.join(", ") };
+                write!(
+                    formatter,
+                    "hugepages of {wanted_mib} MiB: allowed is a hugetlbfs mounted with them (now: {mounted}); mkdir -p \
+                     /dev/hugepages-{wanted_mib}M && mount -t hugetlbfs -o pagesize={wanted_mib}M none \
+                     /dev/hugepages-{wanted_mib}M, or take another hugepage_size"
+                )
+            }
             Self::HugepageDirectory { dir, mounted } => {
                 let mounted: Vec<String> =
                     mounted.iter().map(|place| place.display().to_string()).collect();

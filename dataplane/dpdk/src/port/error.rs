@@ -123,6 +123,13 @@ pub enum PortError {
         /// The largest.
         max: u16,
     },
+    /// `tx-fast-free` asked for, and the device can't.
+    NoFastFree {
+        /// The port's name.
+        port: String,
+        /// Its driver.
+        driver: String,
+    },
     /// Several queues, and the device can't keep an IP pair on one.
     NoSymmetricRss {
         /// The port's name.
@@ -185,6 +192,7 @@ impl fmt::Display for PortError {
             Self::TooFewQueues { .. }
             | Self::Mtu { .. }
             | Self::NoSymmetricRss { .. }
+            | Self::NoFastFree { .. }
             | Self::FrameTooLong { .. } => self.show_limit(formatter),
             Self::AlreadyConfigured { port } => write!(
                 formatter,
@@ -225,6 +233,11 @@ impl PortError {
             Self::Mtu { port, driver, mtu, min, max } => write!(
                 formatter,
                 "port {port} ({driver}): an MTU of {mtu}, allowed are {min} to {max}; change it"
+            ),
+            Self::NoFastFree { port, driver } => write!(
+                formatter,
+                "port {port} ({driver}): it can't give sent buffers back by itself (offload tx-fast-free), allowed are the \
+                 offloads a driver has; take tx-fast-free out of the port's offloads"
             ),
             Self::NoSymmetricRss { port, driver, queues, types_offered } => write!(
                 formatter,

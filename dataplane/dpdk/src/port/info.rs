@@ -45,10 +45,12 @@ pub struct PortInfo {
     pub rx_scatter: bool,
     /// A transmitted frame can.
     pub tx_multi_segment: bool,
+    /// It can give sent mbufs back without looking at each.
+    pub tx_fast_free: bool,
 }
 
 impl PortInfo {
-    pub(super) fn read(port: PortId) -> Result<Self, Errno> {
+    pub(crate) fn read(port: PortId) -> Result<Self, Errno> {
         let mut info = sys::loadlock_port_info::default();
         // SAFETY: `info` is writable for the call; an unknown number is answered with an error.
         let status = unsafe { sys::loadlock_port_info(port.number(), &raw mut info) };
@@ -73,6 +75,7 @@ impl PortInfo {
             symmetric_rss: info.rss_symmetric != 0,
             rx_scatter: info.rx_scatter != 0,
             tx_multi_segment: info.tx_multi_segment != 0,
+            tx_fast_free: info.tx_fast_free != 0,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The keys of `[[segment]]`.
 
-use super::{SEGMENTS_MAX, integer, required, text};
+use super::{SEGMENTS_MAX, WORKERS_MAX, integer, required, text};
 use crate::schema::{Default, Key, Kind, PathRule, Repeated, Table};
 
 pub(crate) static SEGMENT: Table = Table {
@@ -26,6 +26,15 @@ pub(crate) static SEGMENT: Table = Table {
             &["\"fab-b\""],
             "Name of the port on the other side.",
         ),
+        Key {
+            name: "worker_cores",
+            kind: Kind::Cores { count_min: 0, count_max: WORKERS_MAX },
+            default: Default::Texts(&[]),
+            unit: "",
+            meaning: "Those of dataplane.worker_cores that serve this segment, such as those on the NUMA node of its cards; [] is all. \
+                      Each of its ports gets a queue for each, in the order of dataplane.worker_cores.",
+            examples: &[],
+        },
         text(
             "mode",
             Kind::Choice(&["learn", "monitor", "enforce"]),
@@ -81,7 +90,7 @@ pub(crate) static SEGMENT: Table = Table {
             Kind::Choice(&["closed", "open"]),
             "closed",
             "When the dataplane is dead, hung or restarting. closed: nothing passes, since nobody is there to forward. open: a relay \
-             beside the line joins the cables, so that everything passes unjudged; needs bypass_command. There is no static: rules need \
+             beside the line joins the cables, so that everything passes unjudged; needs bypass_command or bypass_gpio. There is no static: rules need \
              somebody who judges.",
         ),
         text(
@@ -92,6 +101,21 @@ pub(crate) static SEGMENT: Table = Table {
              frames are Loadlock's, watch the heartbeats. heartbeat: all is well. disarm: join the cables now. A relay that hears \
              no heartbeat for some times bypass_heartbeat_ms must join the cables by itself. The program must end within \
              bypass_heartbeat_ms, with code 0.",
+        ),
+        text(
+            "bypass_gpio",
+            Kind::GpioLine,
+            "",
+            "A relay at a GPIO line of the kernel, in place of a program: the line changes its level with each heartbeat. The relay \
+             keeps the cables apart as long as it sees edges, and joins them by itself when there is none for some times \
+             bypass_heartbeat_ms (a monostable, or the watchdog of a bypass card). The user loadlock must be allowed to open the chip.",
+        ),
+        text(
+            "bypass_gpio_arm",
+            Kind::GpioLine,
+            "",
+            "A second line for a relay that has one: active from arm to disarm, so that an ordered end joins the cables at once \
+             instead of after the relay's time. Only with bypass_gpio.",
         ),
         integer(
             "bypass_heartbeat_ms",

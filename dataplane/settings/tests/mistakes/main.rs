@@ -4,3 +4,4 @@ mod between_keys;
 mod file;
 mod outward;
 mod single_keys;
+mod tuning;
