@@ -117,7 +117,7 @@ pub struct StepBody {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Proposal {
-    /// The policy document, TOML.
+    /// The policy document: TOML, or a JSON object with the same names, which is kept as TOML.
     pub text: String,
     /// Its name in messages, such as the file's.
     pub place: String,

@@ -145,6 +145,13 @@ impl fmt::Display for Failure {
                 "can't read {}: {source}\n    fix: name a file that this user may read, or - for standard input.",
                 path.display()
             ),
+            Self::Write { path, source } if source.kind() == io::ErrorKind::AlreadyExists => {
+                write!(
+                    f,
+                    "can't write {}: {source}\n    fix: name another file; one that exists is never written over.",
+                    path.display()
+                )
+            }
             Self::Write { path, source } => write!(
                 f,
                 "can't write {}: {source}\n    fix: name a place with room that this user may write.",

@@ -169,7 +169,7 @@ impl CoreBackend {
     fn draft(&self, draft: &Draft) -> Result<State, BackendError> {
         let Some(text) = &draft.text else { return self.state_of(draft.version) };
         let base = self.state_of(None)?;
-        let document = Document::parse(text, &draft.place).map_err(|errors| mistakes(&errors))?;
+        let document = Document::read(text, &draft.place).map_err(|errors| mistakes(&errors))?;
         let policy = document.expand(&base.policy, now_ns()).map_err(|errors| mistakes(&errors))?;
         let number = VersionNumber(0);
         Ok(State { number, policy: Arc::new(policy), document: Arc::new(document), ..base })

@@ -248,3 +248,38 @@ fn rules_behind_a_document_are_read_the_short_way_to_the_same_end() {
     let error = Document::parse(&mistaken, "p").unwrap_err().to_string();
     assert!(error.starts_with("p:24: `rule[#2].service` is \"tcp/x\""), "{error}");
 }
+
+/// What a program writes as JSON is the document that a person writes as TOML.
+#[test]
+fn json_is_the_same_document() {
+    let expires = "owner = \"automation\"\nexpires = 1970-01-01T02:00:00Z";
+    let toml = SITE.replacen("owner = \"automation\"", expires, 1);
+    let mut table: toml::Table = toml.parse().unwrap();
+    let of_toml = Document::read(&toml, "site.toml").unwrap();
+    let permits = table["permit"].as_array_mut().unwrap();
+    let permit = permits.iter_mut().find(|permit| permit.get("expires").is_some()).unwrap();
+    permit["expires"] = toml::Value::String("1970-01-01T02:00:00Z".to_owned());
+    let json = serde_json::to_string_pretty(&table).unwrap();
+    let of_json = Document::read(&json, "site.json").unwrap();
+    for now in [HOUR, 3 * HOUR] {
+        let [one, other] =
+            [&of_toml, &of_json].map(|document| document.expand(&base(&[]), now).unwrap());
+        assert_eq!(words(&one), words(&other));
+    }
+    // It is kept as TOML, which the verbs change.
+    let kept = Document::parse(of_json.text(), "kept").unwrap();
+    assert_eq!(kept.devices(), of_toml.devices());
+}
+
+#[test]
+fn mistakes_in_json_have_their_place() {
+    let said = |text: &str| Document::read(text, "site.json").unwrap_err().to_string();
+    for (text, place) in [
+        ("{\n\"format\": 1,\n\"deny\": null}", "site.json:3: "),
+        ("{\"format\": 1,", "site.json:1: "),
+        ("{\"format\": 1, \"dny\": []}", "site.json as TOML:"),
+        ("{\"format\": 1} x", "site.json:1: "),
+    ] {
+        assert!(said(text).starts_with(place), "{}", said(text));
+    }
+}

@@ -55,7 +55,7 @@ pub fn run(test: &Test, capture: &Path) -> Result<(), Failure> {
     let draft = test.which.draft()?;
     let (document, policy) = match (&draft.text, draft.version) {
         (Some(text), _) => {
-            let document = Document::parse(text, &draft.place).map_err(mistakes)?;
+            let document = Document::read(text, &draft.place).map_err(mistakes)?;
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
             let policy = document.expand(&base, now_ns).map_err(mistakes)?;

@@ -9,6 +9,7 @@
 
 mod device;
 mod expand;
+mod json;
 mod resolve;
 mod sections;
 
