@@ -70,15 +70,25 @@ pub struct ErrorBody {
 
 impl fmt::Display for ErrorBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (message, next_step) =
-            (crate::printable(&self.message), crate::printable(&self.next_step));
-        write!(f, "{message}\n    fix: {next_step}")
+        // Of several mistakes each has its line.
+        for line in self.message.lines() {
+            writeln!(f, "{}", crate::printable(line))?;
+        }
+        write!(f, "    fix: {}", crate::printable(&self.next_step))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_of_several_mistakes_has_its_line() {
+        let message = "site.toml:3: one\nsite.toml:4: \u{1b}[2Jother".to_owned();
+        let (code, next_step) = (ErrorCode::InvalidPolicy, "correct them".to_owned());
+        let text = ErrorBody { code, message, allowed: Vec::new(), next_step }.to_string();
+        assert_eq!(text, "site.toml:3: one\nsite.toml:4: \\u{1b}[2Jother\n    fix: correct them");
+    }
 
     #[test]
     fn an_error_of_a_newer_server_is_understood() {

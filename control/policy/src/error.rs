@@ -22,6 +22,11 @@ pub enum Problem {
         /// What the TOML parser said.
         message: String,
     },
+    /// The text begins as JSON, and isn't, or has what TOML has no value for.
+    Json {
+        /// What the JSON parser said.
+        message: String,
+    },
     /// The file doesn't say its format, or has one that this version doesn't read.
     Format {
         /// The value in the file.
@@ -129,6 +134,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Syntax { message } => write!(f, "not TOML: {message}"),
+            Self::Json { message } => write!(f, "not JSON for TOML's values: {message}"),
             Self::Format { found: None } => {
                 f.write_str("is missing; start the file with `format = 1`")
             }

@@ -20,7 +20,7 @@ impl Document {
             place: place.to_owned(),
             line,
             key: String::new(),
-            problem: Problem::Syntax { message },
+            problem: Problem::Json { message },
         };
         let mut table: Table = serde_json::from_str(text)
             .map_err(|error| refused(Some(error.line()), error.to_string()))?;
