@@ -1,11 +1,14 @@
-//! Any words as an event's record and as a policy slot: read, or refused with a reason; never a panic, never a rule that isn't there.
+//! Any words as an event's record, as the records of captured frames, and as a policy slot: read, or refused with a reason; never a panic, never a rule that isn't there.
 //!
-//! Input: byte 0 even: a record; odd: a slot. Then words, little-endian. A slot's checksum is made right by byte 1, so that what lies
+//! Input: byte 0 modulo 3: a record, a slot, or the records of a capture. Then words, little-endian. A slot's checksum is made right by byte 1, so that what lies
 //! behind it is reached.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use loadlock_exchange::{Event, Policy, PolicyImage, RECORD_WORDS, Seed, SegmentPolicy, verify};
+use loadlock_exchange::{
+    CAPTURE_FRAME_BYTES_MAX, Event, Policy, PolicyImage, RECORD_WORDS, Reassembly, Seed,
+    SegmentPolicy, verify,
+};
 use loadlock_packet::{FlowKey, NarrowKey, SegmentId, Side, WideKey};
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
@@ -14,7 +17,21 @@ fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
 
 fuzz_target!(|input: &[u8]| {
     let [kind, patch, bytes @ ..] = input else { return };
-    if kind & 1 == 0 {
+    if kind % 3 == 2 {
+        let mut reassembly = Reassembly::default();
+        let words: Vec<u64> = words(bytes).collect();
+        for part in words.chunks(RECORD_WORDS) {
+            let mut record = [0; RECORD_WORDS];
+            record[..part.len()].copy_from_slice(part);
+            if let Some(frame) = reassembly.take(&record) {
+                assert!(
+                    frame.data.len() <= CAPTURE_FRAME_BYTES_MAX.min(frame.frame_bytes as usize)
+                );
+            }
+        }
+        return;
+    }
+    if kind % 3 == 0 {
         let mut record = [0; RECORD_WORDS];
         record.iter_mut().zip(words(bytes)).for_each(|(to, from)| *to = from);
         if let Ok(event) = Event::decode(&record) {
@@ -37,7 +54,8 @@ fuzz_target!(|input: &[u8]| {
         }
         for bits in [0, u64::from(*patch) << 32, u64::MAX] {
             for side in [Side::A, Side::B] {
-                let _ = view.find(&FlowKey::Narrow(NarrowKey([bits, bits & 0x7ff_ffff_ffff_ffff])), side);
+                let _ = view
+                    .find(&FlowKey::Narrow(NarrowKey([bits, bits & 0x7ff_ffff_ffff_ffff])), side);
                 let _ = view.find(&FlowKey::Wide(WideKey([bits, 1, 2, 3, 4])), side);
             }
         }

@@ -2,7 +2,7 @@
 
 use loadlock_packet::{
     Common, FlowKey, Headers, Ingress, KeyTail, Kind, Malformed, Opening, Quote, SegmentId, Side,
-    TcpFlags, common, parse,
+    TcpFlags, common, outline, parse,
 };
 
 /// Parses `frame` in several guises and compares; panics where an invariant doesn't hold. `cut` is where a first buffer
@@ -12,6 +12,7 @@ pub fn check(frame: &[u8], cut: usize, segment: usize) {
     let segment = SegmentId::new(segment % 16).expect("below 16");
     let from = |side| Ingress { segment, side };
     let whole = parse(frame, frame_bytes, from(Side::A));
+    assert!(outline(frame).header_bytes <= frame.len(), "a capture copies no more than there is");
 
     for garbage in [0x00, 0xff, 0x45] {
         let behind = [frame, &[garbage; 80]].concat();
@@ -34,6 +35,8 @@ pub fn check(frame: &[u8], cut: usize, segment: usize) {
     let mirrored = parse(frame, frame_bytes, from(Side::B));
     assert_eq!(whole.err(), mirrored.err(), "the side must not decide what is well-formed");
     let (Ok(whole), Ok(mirrored)) = (whole, mirrored) else { return };
+    let stations = [whole.source_mac, whole.destination_mac].map(Some);
+    assert_eq!(outline(frame).stations, stations, "a capture is of whom the parser says");
 
     assert_eq!(whole.key.endpoint(Side::A), mirrored.key.endpoint(Side::B));
     assert_eq!(whole.key.endpoint(Side::B), mirrored.key.endpoint(Side::A));
