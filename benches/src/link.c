@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -37,6 +38,7 @@ struct loadlock_bench_trial {
 	uint32_t counter_at[2];      /* where the halves of a running number go, 2 bytes each; 0: nowhere */
 	uint32_t number;             /* the running number's start, and its end afterwards */
 	uint32_t backlog_max;        /* frames that may be due at once; more, since this thread was late, are withheld; 0: any number */
+	uint32_t pause_ns;           /* sleep of this thread whenever nothing is due and little came back; 0: it polls all the time */
 	uint64_t offered;            /* frames that were due, whether the link took them or not */
 	uint64_t offered_marked;     /* those of them that no rule permits */
 	uint64_t sent;
@@ -111,8 +113,10 @@ static void record(struct loadlock_bench_trial *trial, uint64_t cycles)
 	trial->latency[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
 }
 
-static void receive(struct loadlock_bench_trial *trial)
+static uint32_t receive(struct loadlock_bench_trial *trial)
 {
+	uint32_t received = 0;
+
 	for (uint16_t port = 0; port < 2; port++) {
 		struct rte_mbuf *burst[BURST];
 		uint16_t count = rte_eth_rx_burst(port, 0, burst, BURST);
@@ -132,7 +136,16 @@ static void receive(struct loadlock_bench_trial *trial)
 			trial->received_marked += trailer[STAMP_BYTES] & MARK;
 		}
 		rte_pktmbuf_free_bulk(burst, count);
+		received += count;
 	}
+	return received;
+}
+
+static void sleep_for(uint32_t ns)
+{
+	const struct timespec pause = { .tv_nsec = ns };
+
+	nanosleep(&pause, NULL);
 }
 
 /* Offers `count` frames on one port; what the link doesn't take is lost, as on a wire. */
@@ -190,8 +203,11 @@ void loadlock_bench_trial(struct loadlock_bench_trial *trial)
 			offer(trial, port, due < BURST ? due : BURST, &next[port]);
 			port ^= 1;
 		}
-		receive(trial);
+		if (receive(trial) < BURST && due < BURST && trial->pause_ns != 0)
+			sleep_for(trial->pause_ns);
 	}
-	while (rte_rdtsc() < end + rte_get_tsc_hz() / 20)
-		receive(trial);
+	while (rte_rdtsc() < end + rte_get_tsc_hz() / 20) {
+		if (receive(trial) < BURST && trial->pause_ns != 0)
+			sleep_for(trial->pause_ns);
+	}
 }

@@ -22,6 +22,7 @@ struct RawTrial {
     counter_at: [u32; 2],
     number: u32,
     backlog_max: u32,
+    pause_ns: u32,
     offered: u64,
     offered_marked: u64,
     sent: u64,
@@ -102,7 +103,7 @@ pub struct Trial {
     pub received: u64,
     /// Those of them that no rule permits.
     pub received_marked: u64,
-    /// Frames that weren't offered, since the generator's thread was late; see [`Link::withhold_above`].
+    /// Frames that weren't offered, since the generator's thread was late; see [`Link::share_cpu`].
     pub withheld: u64,
     /// Frames of earlier trials that came back in this one.
     pub late: u64,
@@ -117,6 +118,7 @@ pub struct Link {
     hz: u64,
     number: u32,
     backlog_max: u32,
+    pause_ns: u32,
 }
 
 impl Link {
@@ -156,7 +158,7 @@ impl Link {
             return Err(io::Error::other("the memif ports aren't connected after 10 s"));
         }
         // SAFETY: EAL runs.
-        Ok(Self { hz: unsafe { loadlock_bench_tsc_hz() }, number: 0, backlog_max: 0 })
+        Ok(Self { hz: unsafe { loadlock_bench_tsc_hz() }, number: 0, backlog_max: 0, pause_ns: 0 })
     }
 
     fn is_up_within(time: Duration) -> bool {
@@ -171,10 +173,15 @@ impl Link {
         true
     }
 
-    /// From here on, frames that are due while more than `frames` others are aren't offered: what a generator that shares its CPU was too
-    /// late for doesn't come as a burst that no wire would carry.
-    pub fn withhold_above(&mut self, frames: u32) {
-        self.backlog_max = frames;
+    /// From here on this thread leaves its CPU to others: it sleeps for `pause` whenever nothing is due, goes before other threads when it wakes (where
+    /// it may), and doesn't offer frames that are due while more than `backlog_max` others are: what it was too late for doesn't come as a
+    /// burst that no wire would carry. Latency is measured in steps of the pause then.
+    pub fn share_cpu(&mut self, pause: Duration, backlog_max: u32) {
+        self.backlog_max = backlog_max;
+        self.pause_ns = pause.subsec_nanos();
+        let priority = libc::sched_param { sched_priority: 1 };
+        // SAFETY: a valid parameter, for the calling thread. Refused without the right to; then it is late more often.
+        unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const priority) };
     }
 
     /// Takes the link of port 0 or 1 away for `down`, and waits until both are up again. The other end may refuse the first attempts, as long
@@ -211,6 +218,7 @@ impl Link {
             counter_at: stream.counter_at,
             number: self.number,
             backlog_max: self.backlog_max,
+            pause_ns: self.pause_ns,
             offered: 0,
             offered_marked: 0,
             sent: 0,

@@ -25,7 +25,7 @@ const SHARES: [f64; 3] = [0.1, 0.5, 0.9];
 const SEARCH_PRECISION: f64 = 0.01;
 
 /// Quantiles of one distribution, in ns.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Quantiles {
     pub(crate) p50: u64,
     pub(crate) p99: u64,

@@ -11,6 +11,7 @@
 //! What a figure means stands at [`Report`]'s fields; what fails a run in [`Report::faults`].
 
 mod appliance;
+mod host;
 mod report;
 
 use std::io;
@@ -43,6 +44,8 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 const DOWN: Duration = Duration::from_millis(200);
 /// Frames due at once above which the generator was late; the rings hold 16,384.
 const BACKLOG_MAX: u32 = 4_096;
+/// Of the generator while nothing is due.
+const PAUSE: Duration = Duration::from_micros(50);
 const RING_LOG2: u8 = 14;
 /// As in `traffic/local.rs`.
 const NUMBER_AT: [u32; 2] = [28, 34];
@@ -122,7 +125,7 @@ fn generate(
     let known = Stream::new([&frames(Frames::Short, Side::A)?, &frames(Frames::Short, Side::B)?]);
     let opening = in_memory::frames(Frames::Opening, 1, Side::A)?;
     let storm = Stream::new([&opening, &[]]).counted(NUMBER_AT);
-    link.withhold_above(BACKLOG_MAX);
+    link.share_cpu(PAUSE, BACKLOG_MAX);
     link.trial(&known, 100_000, SECOND);
     let brief = SECOND.min(options.duration / 10);
     let peak = link.trial(&known, 0, brief).received_pps(brief);
@@ -163,6 +166,7 @@ fn load_it(
     while start.elapsed() < duration {
         second += 1;
         let storms = second % STORM_EVERY == STORM_EVERY / 2;
+        let stolen = host::stolen_ms()?;
         let trial = link.trial(if storms { storm } else { known }, pps as u64, SECOND);
         trial.add_to(report);
         report.storm_frames += if storms { trial.sent } else { 0 };
@@ -170,6 +174,7 @@ fn load_it(
         report.seconds.push(Second {
             at_s,
             lost_or_late: trial.lost(),
+            stolen_ms: host::stolen_ms()? - stolen,
             storms,
             latency_ns: Quantiles::of(&trial.latency, trial.hz)?,
         });

@@ -16,6 +16,8 @@ pub struct Second {
     pub at_s: f64,
     /// Frames that didn't come back within it and 50 ms.
     pub lost_or_late: u64,
+    /// CPU time that the host took away meanwhile.
+    pub stolen_ms: u64,
     /// Whether each frame was a new conversation.
     pub storms: bool,
     /// From port to port.
@@ -120,17 +122,21 @@ impl Report {
         [of(&quiet[..third]), of(&quiet[quiet.len() - third..])]
     }
 
-    /// What must not be: lost frames, counters that don't add up, growing memory.
+    /// What must not be: frames lost while the machine had its CPUs, counters that don't add up, growing memory.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        if self.lost > 0 {
-            let seconds = self.seconds.iter().filter(|second| second.lost_or_late > 0).count();
-            let Self { lost, not_taken, counters, .. } = self;
+        let undisturbed: Vec<&Second> = self
+            .seconds
+            .iter()
+            .filter(|second| second.lost_or_late > 0 && second.stolen_ms == 0)
+            .collect();
+        if !undisturbed.is_empty() {
+            let lost: u64 = undisturbed.iter().map(|second| second.lost_or_late).sum();
             faults.push(format!(
-                "{lost} frames lost, in at most {seconds} of {} seconds: {not_taken} because the link to the dataplane was full, {} dropped by it",
+                "{lost} frames lost or late in {} of {} seconds, and no CPU time was taken by the host in them",
+                undisturbed.len(),
                 self.seconds.len(),
-                counters.dropped
             ));
         }
         let Counters { received, forwarded, dropped } = self.counters;
@@ -187,9 +193,20 @@ impl Report {
             dataplane(self.memory.get(1)),
             dataplane(self.memory.last()),
         );
+        if *lost > 0 {
+            let Self { not_taken, seconds, .. } = self;
+            let with_loss = seconds.iter().filter(|second| second.lost_or_late > 0);
+            let stolen = with_loss.clone().filter(|second| second.stolen_ms > 0).count();
+            text += &format!(
+                "lost: {not_taken} because the link to the dataplane was full, {dropped} dropped by it; in {} seconds, in {stolen} of which the host took CPU time\n",
+                with_loss.count(),
+            );
+        }
+        let stolen: u64 = self.seconds.iter().map(|second| second.stolen_ms).sum();
+        text += &format!("taken by the host: {stolen} ms of CPU time\n");
         let faults = self.faults();
         if faults.is_empty() {
-            text += "no frame lost, all counters add up\n";
+            text += "no frame lost but where the host took CPU time, all counters add up\n";
         }
         for fault in faults {
             text += &format!("fault: {fault}\n");
@@ -209,6 +226,14 @@ mod tests {
         report.returned = 9;
         report.counters = Counters { received: 10, forwarded: 9, dropped: 1 };
         let at = |at_s, kib| Memory { at_s, dataplane_kib: kib, control_kib: None };
+        let second = Second {
+            at_s: 1.0,
+            lost_or_late: 0,
+            stolen_ms: 0,
+            storms: false,
+            latency_ns: Quantiles::default(),
+        };
+        report.seconds = vec![second, Second { lost_or_late: 9, stolen_ms: 10, ..second }];
         report.memory = vec![at(0.0, 1), at(5.0, 5_000), at(10.0, 5_100)];
         report
     }
@@ -221,7 +246,7 @@ mod tests {
             change(&mut report);
             report.faults().join("; ")
         };
-        assert!(faulty(|report| report.lost = 3).contains("3 frames lost"));
+        assert!(faulty(|report| report.seconds[0].lost_or_late = 3).contains("3 frames lost"));
         assert!(
             faulty(|report| report.counters.dropped = 0).contains("isn't forwarded 9 + dropped 0")
         );

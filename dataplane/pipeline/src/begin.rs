@@ -33,7 +33,8 @@ impl<S: EventSink> Burst<'_, S> {
             }
         };
         let mut judgement = self.or_announced(judgement, &seen.key, opening);
-        let at_limit = self.at_limit(table);
+        let has_room = table.has_room(seen.hash);
+        let at_limit = self.at_limit(has_room);
         if let Some(reason) = at_limit
             && !matches!(judgement, Judgement::Refuse(_))
         {
@@ -42,7 +43,7 @@ impl<S: EventSink> Burst<'_, S> {
         let mut verdict = judgement.on(seen.is_error).verdict(self.mode);
         if self.table_full == TableFull::Open
             && self.mode != Mode::Quarantine
-            && table.is_full()
+            && !has_room
             && let Verdict::Deny(reason) = verdict
         {
             verdict = Verdict::WouldDeny(reason);
@@ -65,7 +66,7 @@ impl<S: EventSink> Burst<'_, S> {
         if !verdict.forwards() {
             return verdict;
         }
-        if table.is_full() {
+        if !has_room {
             self.counts.flows_refused += 1;
             table.refused(self.moment.steady_ns.saturating_add(self.grace_ns));
             return verdict;
@@ -88,11 +89,8 @@ impl<S: EventSink> Burst<'_, S> {
 
     /// Why a segment that would rather drop than forget or be silent takes no new conversation now.
     #[inline]
-    fn at_limit<K: TableKey>(&mut self, table: &Table<K>) -> Option<DropReason>
-    where
-        Entry<K>: Zeroed,
-    {
-        if self.table_full == TableFull::Closed && table.is_full() {
+    fn at_limit(&mut self, has_room: bool) -> Option<DropReason> {
+        if self.table_full == TableFull::Closed && !has_room {
             return Some(DropReason::FlowTableFull);
         }
         let silent = self.ring_full == RingFullPolicy::Closed && self.events.is_full();

@@ -31,6 +31,7 @@ mod limits;
 mod lookup;
 mod mode;
 mod negotiate;
+mod parts;
 mod pipeline;
 mod plain;
 mod refused;

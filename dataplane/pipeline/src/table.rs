@@ -2,13 +2,15 @@
 //!
 //! Seven lines for every five conversations of the configured capacity: 91 bytes a conversation narrow. Removal shifts
 //! the lines behind back, so that there are no tombstones and a lookup ends at the first empty line. A byte for each line
-//! (`tags.rs`) says which one to look at.
+//! (`tags.rs`) says which one to look at. No part of the table gets much fuller than the whole may (`parts.rs`), since chains would
+//! grow without bound there.
 
 use std::io;
 
 use loadlock_exchange::{Seed, prefetch};
 
 use crate::entry::{Entry, State, TableKey};
+use crate::parts::Parts;
 use crate::storage::{Backing, Storage, Zeroed};
 use crate::tags::{Tags, WINDOW, tag};
 
@@ -19,6 +21,7 @@ where
 {
     lines: Storage<Entry<K>>,
     tags: Tags,
+    parts: Parts,
     seed: Seed,
     capacity: usize,
     length: usize,
@@ -56,6 +59,7 @@ where
         let lines = Storage::new((capacity + capacity / 5 * 2 + 1).max(WINDOW), huge)?;
         let tags = Tags::new(lines.len(), huge)?;
         Ok(Self {
+            parts: Parts::new(lines.len()),
             lines,
             tags,
             seed,
@@ -76,7 +80,7 @@ where
     }
 
     pub fn bytes(&self) -> usize {
-        size_of_val(&*self.lines) + self.tags.bytes()
+        size_of_val(&*self.lines) + self.tags.bytes() + self.parts.bytes()
     }
 
     pub fn backing(&self) -> Backing {
@@ -214,6 +218,14 @@ where
         self.length >= self.capacity
     }
 
+    /// Would a conversation with this hash get a line now? Not in a full table, nor where its part of the table is too crowded, while
+    /// the sweep is about to empty it.
+    #[inline(always)]
+    pub fn has_room(&mut self, hash: u64) -> bool {
+        let home = self.home(hash);
+        !self.is_full() && self.parts.has_room(home)
+    }
+
     /// True while there are conversations that went by without a line, or soon after: they are permitted
     /// without state.
     pub fn adopts(&self, now_ns: u64) -> bool {
@@ -225,7 +237,8 @@ where
         self.adopting_until_ns = adopting_until_ns;
     }
 
-    /// Puts a conversation that isn't there into the table; `None` when it is full.
+    /// Puts a conversation that isn't there into the table; `None` when it is full. Only with
+    /// [`Table::has_room`] do chains stay short.
     pub fn insert(&mut self, entry: Entry<K>, hash: u64) -> Option<usize> {
         debug_assert!(entry.state != State::EMPTY);
         if self.is_full() {
@@ -234,6 +247,7 @@ where
         let line = self.tags.empty_from(self.home(hash));
         self.lines[line] = entry;
         self.tags.set(line, tag(hash));
+        self.parts.taken(line);
         self.length += 1;
         Some(line)
     }
@@ -260,6 +274,7 @@ where
         }
         self.lines[gap].state = State::EMPTY;
         self.tags.set(gap, 0);
+        self.parts.freed(gap);
         self.length -= 1;
         self.removals += 1;
     }

@@ -262,6 +262,27 @@ fn longest_chain(table: &Table<NarrowKey>, keys: &[NarrowKey]) -> usize {
 }
 
 #[test]
+fn what_a_sweep_has_not_reached_yet_does_not_fill_up_to_the_last_line() {
+    // Regression: a flood had filled the table, and its conversations were over; while the sweep removed them, the next flood came.
+    const CAPACITY: u64 = 100_000;
+    let mut table = Table::<NarrowKey>::new(CAPACITY as usize, SEED, false).unwrap();
+    let insert = |table: &mut Table<_>, number| {
+        let key = NarrowKey::numbered(number);
+        let hash = table.hash(&key);
+        table.has_room(hash) && table.insert(entry(key, 0), hash).is_some()
+    };
+    let refused = (0..CAPACITY).filter(|&number| !insert(&mut table, number)).count();
+    assert_eq!(refused, 0, "at random no part is at its limit before the table is");
+    table.sweep(table.lines() / 2, |_, _| Sweep::Remove);
+    let tried = CAPACITY..3 * CAPACITY;
+    let keys: Vec<_> =
+        tried.filter(|&number| insert(&mut table, number)).map(NarrowKey::numbered).collect();
+    assert!(keys.len() > CAPACITY as usize / 3, "{} taken", keys.len());
+    let longest = longest_chain(&table, &keys);
+    assert!(longest < 512, "a chain of {longest}");
+}
+
+#[test]
 fn keys_crafted_to_collide_under_one_seed_spread_under_others() {
     const KEYS: usize = 1000;
     // Addresses fixed, ports free: what one compromised host can choose.
