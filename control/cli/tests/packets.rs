@@ -24,11 +24,32 @@ mode = "enforce"
 "#;
 const TOOL: &str = "10.10.1.11";
 
-fn appliance() -> Option<Appliance> {
+fn appliance(ports: &str) -> Option<Appliance> {
     let site = Site::open()?;
     write_conversations(&site.path("tools.pcap"), &site.path("servers.pcap"));
-    site.configure(&format!("{}{PORTS}", site.base("", "")));
+    let ports = ports.replace("/SITE", &site.path("").display().to_string());
+    site.configure(&format!("{}{ports}", site.base("", "")));
     Some(Appliance::start(site))
+}
+
+#[test]
+fn what_the_transmit_queue_refuses_is_seen_with_that_reason() {
+    // Nobody is at the other end of the link, and all that is permitted goes there.
+    let ports = PORTS
+        .replace("mode = \"enforce\"", "mode = \"learn\"\nlink_down = \"static\"")
+        .replace(
+            "device = \"net_pcap\"\noptions = { rx_pcap = \"servers.pcap\", infinite_rx = true }",
+            "device = \"net_memif\"\noptions = { role = \"server\", id = 0, socket = \"/SITE/nobody.sock\", socket-abstract = false }",
+        );
+    let Some(appliance) = appliance(&ports) else { return };
+    let site = &appliance.site;
+    let seen = packets(site, "refused.pcapng", &["--frames", "10"]);
+    assert_eq!(seen["frames"], 10, "{seen}");
+    let bytes = std::fs::read(site.path("refused.pcapng")).unwrap();
+    let count =
+        |text: &str| bytes.windows(text.len()).filter(|window| *window == text.as_bytes()).count();
+    assert_eq!(count("deny transmit_refused: "), 10);
+    appliance.stop();
 }
 
 /// The summary of a capture into `file`; it must succeed.
@@ -40,7 +61,7 @@ fn packets(site: &Site, file: &str, arguments: &[&str]) -> Value {
 
 #[test]
 fn denied_frames_of_a_device_are_seen_and_every_capture_ends() {
-    let Some(mut appliance) = appliance() else { return };
+    let Some(mut appliance) = appliance(PORTS) else { return };
     let site = &appliance.site;
     let seen = packets(site, "denied.pcapng", &["--frames", "25"]);
     assert_eq!(seen["frames"], 25, "{seen}");

@@ -96,9 +96,7 @@ impl Forwarder {
     #[cold]
     pub fn refuse(&mut self, ingress: Ingress, now_ns: u64, exchange: &mut WorkerExchange) {
         if self.tap.is_on() {
-            let verdict = CaptureVerdict::Denied(DropReason::SegmentClosed);
-            let captures = &mut exchange.captures;
-            self.tap.take_alike(ingress, now_ns, &self.burst, verdict, captures);
+            self.capture_dropped(DropReason::SegmentClosed, ingress, now_ns, exchange);
         }
         let closed = Verdict::Deny(DropReason::SegmentClosed).into();
         for frame in self.burst.iter() {
@@ -108,17 +106,45 @@ impl Forwarder {
     }
 
     /// Transmits the rest, trying again `retries` times; what the queue doesn't take then is dropped and counted.
-    pub fn transmit(&mut self, queue: &mut TxQueue, retries: u16) {
+    pub fn transmit(
+        &mut self,
+        queue: &mut TxQueue,
+        retries: u16,
+        ingress: Ingress,
+        now_ns: u64,
+        exchange: &mut WorkerExchange,
+    ) {
         for _ in 0..=retries {
             if self.burst.is_empty() {
                 return;
             }
             queue.send(&mut self.burst);
         }
+        if !self.burst.is_empty() {
+            self.not_taken(ingress, now_ns, exchange);
+        }
+    }
+
+    #[cold]
+    fn not_taken(&mut self, ingress: Ingress, now_ns: u64, exchange: &mut WorkerExchange) {
+        if self.tap.is_on() {
+            self.capture_dropped(DropReason::TransmitRefused, ingress, now_ns, exchange);
+        }
         for frame in self.burst.iter() {
             self.tally.not_transmitted(frame.frame_bytes());
         }
         self.burst.free_all();
+    }
+
+    fn capture_dropped(
+        &mut self,
+        reason: DropReason,
+        ingress: Ingress,
+        now_ns: u64,
+        exchange: &mut WorkerExchange,
+    ) {
+        let (verdict, captures) = (CaptureVerdict::Denied(reason), &mut exchange.captures);
+        self.tap.take_alike(ingress, now_ns, &self.burst, verdict, captures);
     }
 
     /// Adds the burst to the counters of the port it came from.

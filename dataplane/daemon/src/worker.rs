@@ -148,7 +148,8 @@ impl Worker {
             Handling::Closed => self.forwarder.refuse(ingress, now_ns, &mut self.exchange),
         }
         let transmit = &mut self.lanes.transmit[self.lanes.peer[lane]];
-        self.forwarder.transmit(transmit, self.tuning.transmit_retries);
+        let retries = self.tuning.transmit_retries;
+        self.forwarder.transmit(transmit, retries, ingress, now_ns, &mut self.exchange);
         self.forwarder.count(&self.exchange.ports()[self.lanes.port[lane]]);
     }
 
