@@ -1,9 +1,9 @@
 //! What changes between two policies, in meaning.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::document::contains;
-use crate::merge::subject;
+use crate::merge::BySubject;
 use crate::policy::Policy;
 use crate::rule::{Opens, Rule};
 use crate::vlan::VlanMatch;
@@ -48,11 +48,10 @@ impl Policy {
     #[must_use]
     pub fn difference<'p>(&'p self, new: &'p Self) -> Difference<'p> {
         let mut difference = Difference::default();
-        let mut before: HashMap<_, &Rule> =
-            self.rules().iter().map(|rule| (subject(rule), rule)).collect();
+        let mut before: HashSet<BySubject<'p>> = self.rules().iter().map(BySubject).collect();
         let mut added = Vec::new();
         for rule in new.rules() {
-            match before.remove(&subject(rule)) {
+            match before.take(&BySubject(rule)).map(|old| old.0) {
                 Some(old) if old.options() == rule.options() => {}
                 Some(old) if permits_all_of(rule, old) => {
                     difference.widened.push((rule, Some(old)))
@@ -64,7 +63,7 @@ impl Policy {
                 None => added.push(rule),
             }
         }
-        let mut removed: Vec<&Rule> = before.into_values().collect();
+        let mut removed: Vec<&Rule> = before.into_iter().map(|old| old.0).collect();
         removed.sort_by_key(|rule| rule.id());
         let (holes, removed): (Vec<&Rule>, Vec<&Rule>) =
             removed.into_iter().partition(|rule| rule.parts().opens == Opens::Nobody);

@@ -1,6 +1,7 @@
 //! Joining learned rules to a policy without renumbering what is there.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 
 use loadlock_exchange::RuleId;
 use loadlock_packet::{MacAddress, Side, VlanStack};
@@ -20,6 +21,24 @@ pub(crate) type Subject<'a> =
 pub(crate) fn subject(rule: &Rule) -> Subject<'_> {
     let RuleParts { segment, vlans, client, client_side, server, service, .. } = rule.parts();
     (segment, *vlans, *client, *client_side, *server, *service)
+}
+
+/// A rule in a set of what rules are about: eight bytes, where its subject takes ninety.
+#[derive(Clone, Copy)]
+pub(crate) struct BySubject<'p>(pub &'p Rule);
+
+impl PartialEq for BySubject<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        subject(self.0) == subject(other.0)
+    }
+}
+
+impl Eq for BySubject<'_> {}
+
+impl Hash for BySubject<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        subject(self.0).hash(state);
+    }
 }
 
 /// Start of the reason of every rule that the learner makes.
@@ -47,15 +66,11 @@ impl Policy {
         of_device: impl Fn(&Rule) -> bool,
     ) -> Result<Policy, PolicyErrors> {
         let learns = |rule: &Rule| is_learning(&rule.parts().segment) || of_device(rule);
-        let mut found: HashMap<Subject<'_>, &Rule> = learned
-            .rules()
-            .iter()
-            .filter(|rule| learns(rule))
-            .map(|rule| (subject(rule), rule))
-            .collect();
+        let mut found: HashSet<BySubject<'_>> =
+            learned.rules().iter().filter(|rule| learns(rule)).map(BySubject).collect();
         let mut rules = Vec::with_capacity(self.rules().len() + found.len());
         for rule in self.rules() {
-            match found.remove(&subject(rule)) {
+            match found.take(&BySubject(rule)).map(|new| new.0) {
                 Some(new) if is_learned(rule) => rules.push(new.clone().with_id(rule.id())),
                 Some(_) => rules.push(rule.clone()),
                 None if is_learned(rule) && learns(rule) => {}
@@ -70,7 +85,7 @@ impl Policy {
                 covered.insert((&*rule.parts().segment, block));
             });
         }
-        let mut new: Vec<&Rule> = found.into_values().collect();
+        let mut new: Vec<&Rule> = found.into_iter().map(|new| new.0).collect();
         new.retain(|rule| {
             let mut is_covered = false;
             rule.each_block(|block| {

@@ -6,6 +6,7 @@
 mod families;
 pub(crate) mod server;
 mod text;
+mod workers;
 
 use loadlock_api::{SinkStatus, Status};
 use loadlock_exchange::DropReason;

@@ -1,6 +1,6 @@
 //! From a document to rules: permits become rules between addresses, refusals take rules out or cut them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use loadlock_exchange::RuleId;
@@ -10,7 +10,7 @@ use super::{Document, End, Island, Permit, Refusal};
 use crate::address::AddressMatch;
 use crate::block::Block;
 use crate::error::{PolicyError, PolicyErrors, Problem};
-use crate::merge::{is_learned, joined, subject};
+use crate::merge::{BySubject, is_learned, joined, subject};
 use crate::policy::Policy;
 use crate::rule::{Opens, Rule, RuleParts};
 use crate::service::Service;
@@ -142,7 +142,7 @@ impl Document {
         &self,
         at: usize,
         permit: &Permit,
-        joined: &mut Joined,
+        joined: &mut Joined<'_>,
     ) -> Result<(), PolicyErrors> {
         for (from, to) in pairs(permit) {
             let segment = match (&permit.segment, &from.segment, &to.segment) {
@@ -222,7 +222,7 @@ impl Document {
         &self,
         mut rules: Vec<Rule>,
         base: &Policy,
-        numbers: &mut Numbers,
+        numbers: &mut Numbers<'_>,
     ) -> Result<Policy, PolicyErrors> {
         for cut in self.cuts() {
             rules = apply_cut(rules, &cut, |_, _| false, numbers);
@@ -237,7 +237,12 @@ impl Document {
     }
 
     /// Nothing crosses the zone's boundary; what stays inside, or outside, isn't touched.
-    fn cut_island(&self, rules: Vec<Rule>, island: &Island, numbers: &mut Numbers) -> Vec<Rule> {
+    fn cut_island(
+        &self,
+        rules: Vec<Rule>,
+        island: &Island,
+        numbers: &mut Numbers<'_>,
+    ) -> Vec<Rule> {
         let zone = self.zones.iter().find(|zone| zone.name == island.zone);
         let networks = zone.into_iter().flat_map(|zone| zone.networks.iter().copied());
         let devices =
@@ -313,10 +318,10 @@ fn apply_cut(
     rules: Vec<Rule>,
     cut: &Cut<'_>,
     stays: impl Fn(AddressMatch, AddressMatch) -> bool,
-    numbers: &mut Numbers,
+    numbers: &mut Numbers<'_>,
 ) -> Vec<Rule> {
     let mut kept = Vec::with_capacity(rules.len());
-    let mut holes: HashMap<_, Rule> = HashMap::new();
+    let mut holes: Vec<Rule> = Vec::new();
     for rule in rules {
         let parts = rule.parts();
         let elsewhere = cut.segment.is_some_and(|segment| *segment != *parts.segment);
@@ -345,21 +350,28 @@ fn apply_cut(
             // Parts of a valid rule are valid but for a text that is too long, which is cut.
             let reason = part.reason.chars().take(crate::REASON_CHARACTERS_MAX).collect::<String>();
             if let Ok(hole) = Rule::new(RuleParts { reason: reason.into(), ..part }) {
-                holes.entry(numbers.key(&hole)).or_insert(hole);
+                holes.push(hole);
             }
         }
         kept.push(rule);
     }
     // A hole that is there already stays as it is.
-    let known: HashSet<_> = kept.iter().map(|rule| numbers.key(rule)).collect();
-    let mut new: Vec<_> = holes.into_iter().filter(|(key, _)| !known.contains(key)).collect();
-    new.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for (_, hole) in new {
+    let mut known: HashSet<_> = kept.iter().map(BySubject).collect();
+    let mut new: Vec<&Rule> = holes.iter().filter(|hole| known.insert(BySubject(hole))).collect();
+    new.sort_by(|a, b| in_order(a).cmp(&in_order(b)));
+    let new: Vec<Rule> = new.into_iter().cloned().collect();
+    for hole in new {
         if let Some(id) = numbers.of(&hole) {
             kept.push(hole.with_id(id));
         }
     }
     kept
+}
+
+/// By what it is about, one for both sides behind those for one.
+fn in_order(rule: &Rule) -> impl Ord {
+    let (segment, vlans, client, side, server, service) = subject(rule);
+    (segment, vlans, client, side.map_or(2, |side| side as u8), server, service)
 }
 
 /// What of a service is among the refused ones; all of it if none is named.
@@ -388,27 +400,18 @@ fn parts_of(rule: &Rule, cut: &Cut<'_>, services: &[Service]) -> Vec<RuleParts> 
 }
 
 /// Numbers of rules: those of the base for rules that it has, new ones behind.
-struct Numbers {
-    known: HashMap<Key, RuleId>,
+struct Numbers<'p> {
+    known: HashSet<BySubject<'p>>,
     used: HashSet<RuleId>,
     next: u32,
 }
 
-type Key = (Arc<str>, VlanMatch, AddressMatch, u8, AddressMatch, Service);
-
-impl Numbers {
-    fn new(base: &Policy, listed: &[Rule]) -> Self {
+impl<'p> Numbers<'p> {
+    fn new(base: &'p Policy, listed: &[Rule]) -> Self {
         let highest = |rules: &[Rule]| rules.iter().map(|rule| rule.id().number()).max();
         let next = highest(base.rules()).max(highest(listed)).unwrap_or(0) + 1;
-        let mut numbers = Self { known: HashMap::new(), used: HashSet::new(), next };
-        numbers.known = base.rules().iter().map(|rule| (numbers.key(rule), rule.id())).collect();
-        numbers
-    }
-
-    fn key(&self, rule: &Rule) -> Key {
-        let (_, vlans, client, side, server, service) = subject(rule);
-        let side = side.map_or(2, |side| side as u8);
-        (rule.parts().segment.clone(), vlans, client, side, server, service)
+        let known = base.rules().iter().map(BySubject).collect();
+        Self { known, used: HashSet::new(), next }
     }
 
     /// A number that is replaced before the rule is kept.
@@ -418,10 +421,10 @@ impl Numbers {
 
     /// The rule's number; `None` when there are no more.
     fn of(&mut self, rule: &Rule) -> Option<RuleId> {
-        if let Some(known) = self.known.get(&self.key(rule)).copied()
-            && self.used.insert(known)
+        if let Some(BySubject(known)) = self.known.get(&BySubject(rule))
+            && self.used.insert(known.id())
         {
-            return Some(known);
+            return Some(known.id());
         }
         let id = RuleId::new(self.next)?;
         self.next += 1;
@@ -431,15 +434,15 @@ impl Numbers {
 }
 
 /// Rules from several sources: of those with an entry in common the first is kept.
-struct Joined {
+struct Joined<'p> {
     rules: Vec<Rule>,
     taken: HashSet<(Arc<str>, Block)>,
-    numbers: Numbers,
+    numbers: Numbers<'p>,
     listed: HashSet<RuleId>,
 }
 
-impl Joined {
-    fn new(base: &Policy, listed: &[Rule]) -> Self {
+impl<'p> Joined<'p> {
+    fn new(base: &'p Policy, listed: &[Rule]) -> Self {
         let mut numbers = Numbers::new(base, listed);
         let listed: HashSet<RuleId> = listed.iter().map(Rule::id).collect();
         // What a person numbered keeps its number, whoever had it before.

@@ -10,6 +10,7 @@
 mod device;
 mod expand;
 mod json;
+mod keys;
 mod resolve;
 mod sections;
 
