@@ -1,7 +1,6 @@
 //! What the server asks control for.
 
 use std::fmt;
-use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
@@ -10,7 +9,7 @@ use crate::audit::{AuditCheck, AuditLog, AuditQuery};
 use crate::binding::{Binding, BindingRenewal, BindingRenewed};
 use crate::bypass::{BypassBody, BypassChanged};
 use crate::capture::{Capture, CaptureBody, CapturePage, CaptureQuery};
-use crate::event::EventLine;
+use crate::event::Notice;
 use crate::explanation::{Explanation, ExplanationQuery};
 use crate::learning::{LearningAnswer, LearningRequest};
 use crate::listing::{FlowQuery, Listing, RuleQuery};
@@ -168,9 +167,9 @@ pub trait Backend: Send + Sync + 'static {
     /// [`BackendError::Store`].
     fn check_audit(&self) -> Result<AuditCheck, BackendError>;
 
-    /// Events from now on. Called once, when serving starts, on the server's thread: must not wait. Events that the server is too slow
+    /// Events from now on, and how many of them weren't put into words. Called once, when serving starts, on the server's thread: must not wait. Events that the server is too slow
     /// for are told to clients as lost.
-    fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>>;
+    fn subscribe(&self) -> broadcast::Receiver<Notice>;
 }
 
 /// Who a secret belongs to.

@@ -1,6 +1,7 @@
 //! Events on the wire: one JSON object per `data:` line of the stream.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -109,6 +110,15 @@ impl EventLine {
             .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
         Some(format!("{hash:08x}"))
     }
+}
+
+/// What control tells those who listen, within the process.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// An event.
+    Event(Arc<EventLine>),
+    /// So many events weren't put into words here, since more came than anybody reads.
+    Missed(u64),
 }
 
 /// Events that this client didn't get, in the place where they are missing.

@@ -66,7 +66,7 @@ pub use capture::{
 pub use client::{Client, ClientError, EventStream, TLS_PORT_DEFAULT};
 pub use device::{DEVICES_CHANGED_MAX, Device, DeviceChange, DeviceChanges, DeviceQuery};
 pub use error::{ErrorBody, ErrorCode};
-pub use event::{EventKind, EventLine, Lost, LostTag, StreamItem};
+pub use event::{EventKind, EventLine, Lost, LostTag, Notice, StreamItem};
 pub use event_filter::EventFilter;
 pub use explanation::{Explanation, ExplanationKind, ExplanationQuery};
 pub use kept::KeptStatus;

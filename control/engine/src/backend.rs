@@ -7,10 +7,9 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded}
 use loadlock_api::{
     AccountAnswer, AccountRequest, Actor, AuditCheck, AuditLog, AuditQuery, Backend, BackendError,
     Binding, BindingRenewal, BindingRenewed, BypassBody, BypassChanged, Capture, CaptureBody,
-    CapturePage, CaptureQuery, DropCount, EventLine, Explanation, ExplanationQuery, Flow,
-    FlowQuery, Identity, IsItMe, LearningAnswer, LearningRequest, Listing, Mode, ModeChanged,
-    PolicyAnswer, PolicyChanged, PolicyRequest, ReloadBody, Reloaded, Rule, RuleQuery,
-    ShadowStatus, Status,
+    CapturePage, CaptureQuery, DropCount, Explanation, ExplanationQuery, Flow, FlowQuery, Identity,
+    IsItMe, LearningAnswer, LearningRequest, Listing, Mode, ModeChanged, Notice, PolicyAnswer,
+    PolicyChanged, PolicyRequest, ReloadBody, Reloaded, Rule, RuleQuery, ShadowStatus, Status,
 };
 use loadlock_outward::{Boards, Figures, Source};
 use loadlock_policy::AddressMatch;
@@ -94,12 +93,12 @@ pub(crate) struct CoreBackend {
     access: Access,
     /// The latest proposal as it was read, so that applying it needn't read it again.
     pub(crate) proposed: Mutex<Option<State>>,
-    events: broadcast::Sender<Arc<EventLine>>,
+    events: broadcast::Sender<Notice>,
 }
 
 /// Both ends of the way.
 pub(crate) fn channel(
-    events: broadcast::Sender<Arc<EventLine>>,
+    events: broadcast::Sender<Notice>,
     store: StoreHandle,
     settings: Settings,
     access: Access,
@@ -127,7 +126,7 @@ impl CoreBackend {
     }
 
     /// Events from now on.
-    pub(crate) fn new_events(&self) -> broadcast::Receiver<Arc<EventLine>> {
+    pub(crate) fn new_events(&self) -> broadcast::Receiver<Notice> {
         self.events.subscribe()
     }
 
@@ -256,7 +255,7 @@ impl Backend for CoreBackend {
         self.audit_check()
     }
 
-    fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>> {
+    fn subscribe(&self) -> broadcast::Receiver<Notice> {
         self.events.subscribe()
     }
 }

@@ -1,12 +1,11 @@
 //! The core thread: drain, learn, save, publish, answer.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::Receiver;
-use loadlock_api::EventLine;
+use loadlock_api::Notice;
 use loadlock_exchange::{ControlExchange, Event, EventKind, Mode};
 use loadlock_learn::{Drift, EvidenceChanges, LearnLimits, Learner, StationRow, Stations, Volume};
 use loadlock_outward::Boards;
@@ -31,6 +30,7 @@ use crate::shadow::Shadow;
 use crate::state::State;
 use crate::stations;
 use crate::storage::Storage;
+use crate::wording::Wording;
 
 /// Everything the core thread owns.
 pub(crate) struct Core {
@@ -47,7 +47,7 @@ pub(crate) struct Core {
     pub records_refused: u64,
     pub last_error: Option<String>,
     pub storage: Storage,
-    events: broadcast::Sender<Arc<EventLine>>,
+    pub(crate) wording: Wording,
     /// What becomes of figures and events outside.
     pub(crate) outward: Boards,
     /// The revision of learner and stations that is in `state`.
@@ -135,7 +135,7 @@ impl Core {
     pub fn new(
         settings: Settings,
         mut storage: Storage,
-        events: broadcast::Sender<Arc<EventLine>>,
+        notices: broadcast::Sender<Notice>,
         outward: Boards,
     ) -> Result<Self, EngineError> {
         let names: Vec<String> =
@@ -195,7 +195,7 @@ impl Core {
             records_refused: 0,
             last_error,
             storage,
-            events,
+            wording: Wording::new(notices, now),
             outward,
             version_due: now,
             publish_due: None,
@@ -257,6 +257,7 @@ impl Core {
     /// Takes what the rings hold, a bounded number of records of each. Returns how many.
     pub(crate) fn drain(&mut self) -> u64 {
         let Some(mut exchange) = self.exchange.take() else { return 0 };
+        self.wording.refill(Instant::now());
         let mut drained = 0;
         for ring in &mut exchange.events {
             drained += ring.read_burst(DRAIN_RECORDS, |record| match Event::decode(record) {
@@ -296,10 +297,11 @@ impl Core {
         }
         self.violations.observe(&self.settings, event);
         if !event.flags.repeated
+            && event.kind != EventKind::Counted
+            && self.wording.has_room()
             && let Some(line) = event_line(&self.settings, &self.state.policy, &whole, started_ns)
         {
-            // It fails when nobody listens, which is in order.
-            let _ = self.events.send(Arc::new(line));
+            self.wording.tell(line);
         }
     }
 

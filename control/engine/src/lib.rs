@@ -42,6 +42,7 @@ mod shadow;
 mod state;
 mod stations;
 mod storage;
+mod wording;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

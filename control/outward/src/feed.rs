@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam::channel::{Sender, TrySendError};
-use loadlock_api::EventLine;
+use loadlock_api::Notice;
 use loadlock_settings::EventChoice;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -67,14 +67,10 @@ impl Spool {
 }
 
 /// Hands on what comes until `stop`, then what is still there.
-pub(crate) async fn feed(
-    events: &mut Receiver<Arc<EventLine>>,
-    mut spools: Vec<Spool>,
-    stop: &AtomicBool,
-) {
+pub(crate) async fn feed(events: &mut Receiver<Notice>, mut spools: Vec<Spool>, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         match timeout(STOP_NOTICED, events.recv()).await {
-            Ok(Ok(event)) => offer(&mut spools, &Item::Event(event)),
+            Ok(Ok(notice)) => take(&mut spools, notice),
             Ok(Err(RecvError::Lagged(count))) => lose(&mut spools, count),
             Ok(Err(RecvError::Closed)) => return,
             Err(_) => {}
@@ -82,10 +78,17 @@ pub(crate) async fn feed(
     }
     loop {
         match events.try_recv() {
-            Ok(event) => offer(&mut spools, &Item::Event(event)),
+            Ok(notice) => take(&mut spools, notice),
             Err(TryRecvError::Lagged(count)) => lose(&mut spools, count),
             Err(TryRecvError::Empty | TryRecvError::Closed) => return,
         }
+    }
+}
+
+fn take(spools: &mut [Spool], notice: Notice) {
+    match notice {
+        Notice::Event(event) => offer(spools, &Item::Event(event)),
+        Notice::Missed(count) => lose(spools, count),
     }
 }
 

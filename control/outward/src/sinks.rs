@@ -8,7 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use crossbeam::channel::bounded;
-use loadlock_api::EventLine;
+use loadlock_api::Notice;
 use loadlock_settings::{EventChoice, OutwardSettings};
 use tokio::sync::broadcast::Receiver;
 
@@ -37,7 +37,7 @@ pub struct Sinks {
     couriers: Vec<Courier>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
-    feeder: Option<JoinHandle<Receiver<Arc<EventLine>>>>,
+    feeder: Option<JoinHandle<Receiver<Notice>>>,
 }
 
 impl Sinks {
@@ -112,7 +112,7 @@ impl Sinks {
     pub fn start(
         &mut self,
         source: Arc<dyn Source>,
-        mut events: Receiver<Arc<EventLine>>,
+        mut events: Receiver<Notice>,
     ) -> io::Result<()> {
         if self.boards.0.is_empty() {
             return Ok(());
@@ -155,7 +155,7 @@ impl Sinks {
 
     /// Hands over what waits, for at most two seconds, and ends the threads. Returns where the events were read up to, so that others can
     /// read on from there; `None` if nobody read them.
-    pub fn finish(self) -> Option<Receiver<Arc<EventLine>>> {
+    pub fn finish(self) -> Option<Receiver<Notice>> {
         self.stop.store(true, Ordering::Relaxed);
         let events = self.feeder.and_then(|feeder| feeder.join().ok());
         for thread in self.threads {

@@ -11,7 +11,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
-use crate::event::EventLine;
+use crate::event::{EventLine, Notice};
 use crate::event_filter::EventFilter;
 use crate::listing::Listing;
 
@@ -60,11 +60,11 @@ impl History {
     }
 
     /// Keeps what comes until the sender is gone.
-    pub(super) async fn keep(self: Arc<Self>, mut events: Receiver<Arc<EventLine>>) {
+    pub(super) async fn keep(self: Arc<Self>, mut events: Receiver<Notice>) {
         loop {
             match events.recv().await {
-                Ok(event) => self.add(event),
-                Err(RecvError::Lagged(missed)) => self.skip(missed),
+                Ok(Notice::Event(event)) => self.add(event),
+                Ok(Notice::Missed(missed)) | Err(RecvError::Lagged(missed)) => self.skip(missed),
                 Err(RecvError::Closed) => {
                     self.lock().is_closed = true;
                     self.news.send_replace(());

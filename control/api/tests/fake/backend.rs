@@ -283,7 +283,7 @@ impl Backend for Fake {
         Ok(role.map(|role| Identity { user: format!("the-{role}"), role }))
     }
 
-    fn subscribe(&self) -> broadcast::Receiver<Arc<EventLine>> {
+    fn subscribe(&self) -> broadcast::Receiver<Notice> {
         self.events.subscribe()
     }
 }

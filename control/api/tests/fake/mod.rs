@@ -42,7 +42,7 @@ pub struct Fake {
     pub audit_check: Mutex<AuditCheck>,
     /// The one that was asked for last.
     pub capture: Mutex<Option<Capture>>,
-    events: broadcast::Sender<Arc<EventLine>>,
+    events: broadcast::Sender<Notice>,
 }
 
 impl Default for Fake {
@@ -64,7 +64,7 @@ impl Default for Fake {
 
 impl Fake {
     pub fn send(&self, event: EventLine) {
-        self.events.send(Arc::new(event)).unwrap();
+        self.events.send(Notice::Event(Arc::new(event))).unwrap();
     }
 
     fn trouble(&self) -> Result<(), BackendError> {

@@ -184,3 +184,36 @@ fn answers_over_many_rules_and_records() {
         running.join().unwrap();
     });
 }
+
+#[test]
+#[ignore = "a measurement, in release: scripts/perf/policy runs it"]
+fn events_of_a_storm() {
+    const EVENTS: u32 = 2_000_000;
+    let (mut core, ..) = open();
+    let mut storm = |what: &str, event: &dyn Fn(u32) -> Event| {
+        let begun = Instant::now();
+        for number in 0..EVENTS {
+            if u64::from(number).is_multiple_of(DRAIN_RECORDS) {
+                core.wording.refill(Instant::now());
+            }
+            core.observe(&event(number));
+        }
+        let rate = f64::from(EVENTS) / begun.elapsed().as_secs_f64() / 1e6;
+        println!("{what:<58} {rate:>9.2} M/s");
+    };
+    let time_ns = now_ns();
+    let started = EventKind::Started;
+    storm("events: new conversations of 4,096 known tuples", &|number| {
+        let event = conversation(number % 4_096, time_ns, started);
+        let ports = [20_000 + (number >> 12) as u16, 5_000];
+        let ends = [Side::A, Side::B].map(|side| event.key.endpoint(side).network);
+        Event { key: flow_key(event.key.tail(), ends, ports).unwrap(), ..event }
+    });
+    storm("events: new conversations, each a tuple of its own", &|number| {
+        conversation(number, time_ns, started)
+    });
+    storm("events: denied, each of a client of its own", &|number| {
+        let reason = loadlock_exchange::DropReason::NoRule;
+        conversation(number, time_ns, EventKind::Denied(reason))
+    });
+}

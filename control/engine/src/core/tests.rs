@@ -1,6 +1,7 @@
 //! What people say to learning: asked, answered, in force, and the same after a restart.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use loadlock_api::{
     AnswerBody, BackendError, LearningAnswer, LearningRequest, Question, WindowBody,

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use loadlock_api::{EventKind, EventLine, Side, Time, Verdict};
+use loadlock_api::{EventKind, EventLine, Notice, Side, Time, Verdict};
 use loadlock_outward::{Figures, Sinks, Source};
 use loadlock_settings::{
     EventChoice, IpfixSettings, OutwardSettings, SyslogSettings, Target, Transport,
@@ -113,7 +113,7 @@ impl Source for Nothing {
 /// Sinks at work, and the way to give them events.
 pub struct Running {
     pub sinks: Sinks,
-    pub events: broadcast::Sender<Arc<EventLine>>,
+    pub events: broadcast::Sender<Notice>,
 }
 
 impl Running {
@@ -126,7 +126,7 @@ impl Running {
 
     pub fn send(&self, events: &[EventLine]) {
         for event in events {
-            self.events.send(Arc::new(event.clone())).unwrap();
+            self.events.send(Notice::Event(Arc::new(event.clone()))).unwrap();
         }
     }
 
