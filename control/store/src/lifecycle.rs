@@ -245,7 +245,10 @@ impl Store {
         let transaction = self.connection.transaction().map_err(&failed)?;
         record(&transaction, step, (action, confirm_within_ns), number, &sha256)
             .map_err(&failed)?;
-        self.head.set(None);
+        // Else it would be read and checked again, which for a million rules takes some 400 MB.
+        if !matches!(action, Action::Approved | Action::Rejected) {
+            self.head.set(None);
+        }
         transaction.commit().map_err(&failed)
     }
 
