@@ -179,6 +179,8 @@ fn load_it(
             latency_ns: Quantiles::of(&trial.latency, trial.hz)?,
         });
         if second % FLAP_EVERY == 0 {
+            // What a process that was held up still has would be lost with the link.
+            settle(link, known).add_to(report);
             link.flap((second / FLAP_EVERY % 2) as u16, DOWN)?;
             report.link_flaps += 1;
         }

@@ -122,19 +122,23 @@ impl Report {
         [of(&quiet[..third]), of(&quiet[quiet.len() - third..])]
     }
 
+    /// Seconds with a loss that the host has no part in. What it took is told when it gives the CPU back, which may be in the next second.
+    fn undisturbed(&self) -> Vec<&Second> {
+        let next = self.seconds.iter().skip(1).map(|second| second.stolen_ms).chain([0]);
+        let quiet =
+            self.seconds.iter().zip(next).filter(|(second, next)| second.stolen_ms + next == 0);
+        quiet.map(|(second, _)| second).filter(|second| second.lost_or_late > 0).collect()
+    }
+
     /// What must not be: frames lost while the machine had its CPUs, counters that don't add up, growing memory.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        let undisturbed: Vec<&Second> = self
-            .seconds
-            .iter()
-            .filter(|second| second.lost_or_late > 0 && second.stolen_ms == 0)
-            .collect();
+        let undisturbed = self.undisturbed();
         if !undisturbed.is_empty() {
             let lost: u64 = undisturbed.iter().map(|second| second.lost_or_late).sum();
             faults.push(format!(
-                "{lost} frames lost or late in {} of {} seconds, and no CPU time was taken by the host in them",
+                "{lost} frames lost or late in {} of {} seconds, and the host took no CPU time in them or in the next",
                 undisturbed.len(),
                 self.seconds.len(),
             ));
@@ -195,11 +199,11 @@ impl Report {
         );
         if *lost > 0 {
             let Self { not_taken, seconds, .. } = self;
-            let with_loss = seconds.iter().filter(|second| second.lost_or_late > 0);
-            let stolen = with_loss.clone().filter(|second| second.stolen_ms > 0).count();
+            let with_loss = seconds.iter().filter(|second| second.lost_or_late > 0).count();
+            let stolen = with_loss - self.undisturbed().len();
             text += &format!(
-                "lost: {not_taken} because the link to the dataplane was full, {dropped} dropped by it; in {} seconds, in {stolen} of which the host took CPU time\n",
-                with_loss.count(),
+                "lost: {not_taken} because the link to the dataplane was full, {dropped} dropped by it; in {} seconds, in {stolen} of which, or in the next, the host took CPU time\n",
+                with_loss,
             );
         }
         let stolen: u64 = self.seconds.iter().map(|second| second.stolen_ms).sum();
@@ -233,7 +237,9 @@ mod tests {
             storms: false,
             latency_ns: Quantiles::default(),
         };
-        report.seconds = vec![second, Second { lost_or_late: 9, stolen_ms: 10, ..second }];
+        let straddling = Second { lost_or_late: 7, ..second };
+        report.seconds =
+            vec![second, second, straddling, Second { lost_or_late: 9, stolen_ms: 10, ..second }];
         report.memory = vec![at(0.0, 1), at(5.0, 5_000), at(10.0, 5_100)];
         report
     }

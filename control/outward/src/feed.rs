@@ -178,6 +178,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_put_into_words_is_lost_too() {
+        let (items, inbox) = bounded(8);
+        let board = Arc::new(Board::new("file".to_owned(), String::new(), 8));
+        let choice = EventChoice { alarm: true, ..EventChoice::default() };
+        let mut spools = [Spool::new(items, board.clone(), choice)];
+        take(&mut spools, Notice::Missed(70_000));
+        offer(&mut spools, &lost(1));
+        assert_eq!(board.status().lost, 70_000);
+        assert!(matches!(inbox.try_recv(), Ok(Item::Lost { count: 70_000, .. })));
+    }
+
+    #[test]
     fn an_alarm_comes_once_and_goes_once_whatever_its_figures() {
         let mut known = BTreeMap::new();
         let mut told = |alarms: &[&str]| -> Vec<(AlarmState, String)> {
