@@ -12,7 +12,7 @@ use loadlock_benches::soak::{Options, Report, run};
 use serde::Serialize;
 
 const AFTER_HELP: &str = "Exit codes:
-  0  no frame lost but in seconds in which the host of a virtual machine took CPU time, all counters add up, no memory grew
+  0  no frame lost, all counters add up, no memory grew
   1  one of these isn't so, named as a fault; or the run couldn't be made
   2  wrong command line";
 

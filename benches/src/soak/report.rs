@@ -130,17 +130,17 @@ impl Report {
         quiet.map(|(second, _)| second).filter(|second| second.lost_or_late > 0).collect()
     }
 
-    /// What must not be: frames lost while the machine had its CPUs, counters that don't add up, growing memory.
+    /// What must not be: lost frames, counters that don't add up, growing memory.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        let undisturbed = self.undisturbed();
-        if !undisturbed.is_empty() {
-            let lost: u64 = undisturbed.iter().map(|second| second.lost_or_late).sum();
+        if self.lost > 0 {
+            let undisturbed = self.undisturbed();
+            let without_the_host: u64 = undisturbed.iter().map(|second| second.lost_or_late).sum();
             faults.push(format!(
-                "{lost} frames lost or late in {} of {} seconds, and the host took no CPU time in them or in the next",
+                "{} frames lost; {without_the_host} lost or late in {} seconds in which, and in the next, the host took no CPU time",
+                self.lost,
                 undisturbed.len(),
-                self.seconds.len(),
             ));
         }
         let Counters { received, forwarded, dropped } = self.counters;
@@ -210,7 +210,7 @@ impl Report {
         text += &format!("taken by the host: {stolen} ms of CPU time\n");
         let faults = self.faults();
         if faults.is_empty() {
-            text += "no frame lost but where the host took CPU time, all counters add up\n";
+            text += "no frame lost, all counters add up\n";
         }
         for fault in faults {
             text += &format!("fault: {fault}\n");
@@ -252,7 +252,7 @@ mod tests {
             change(&mut report);
             report.faults().join("; ")
         };
-        assert!(faulty(|report| report.seconds[0].lost_or_late = 3).contains("3 frames lost"));
+        assert!(faulty(|report| report.lost = 3).contains("3 frames lost"));
         assert!(
             faulty(|report| report.counters.dropped = 0).contains("isn't forwarded 9 + dropped 0")
         );

@@ -1,6 +1,6 @@
 //! Which events are put into words: as many as somebody could read.
 //!
-//! Words cost more than all else that is done with an event. A storm of millions a second would fill the rings for the sake of lines that are
+//! A storm of millions a second would fill the rings for the sake of lines that are
 //! overwritten before anybody has seen one.
 
 use std::sync::Arc;
